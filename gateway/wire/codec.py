@@ -1,0 +1,134 @@
+"""Bytes to messages and back: MessagePack and JSON by content type, limits at both ends."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gateway.wire.errors import Rejected, RejectReason, TooLarge
+from gateway.wire.messages import MAX_PAYLOAD_BYTES, MESSAGES, Ack, Key, Message, Status
+from gateway.wire.topics import Kind, Topic
+
+MSGPACK = "application/msgpack"
+JSON = "application/json"
+
+type_of: Mapping[Kind, type[Message | Status | Ack]] = {
+    **MESSAGES,
+    Kind.STATUS: Status,
+    Kind.ACK: Ack,
+}
+_msgpack = msgspec.msgpack.Encoder()
+_json = msgspec.json.Encoder()
+_raw_msgpack = msgspec.msgpack.Decoder()
+_raw_json = msgspec.json.Decoder()
+
+
+class _Reader:
+    """What reads one kind of message."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.type = type_of[kind]
+        self.known = {field.encode_name for field in msgspec.structs.fields(self.type)}
+        self.decoder = {
+            MSGPACK: msgspec.msgpack.Decoder(self.type),
+            JSON: msgspec.json.Decoder(self.type),
+        }
+
+
+_readers = {kind: _Reader(kind) for kind in type_of}
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A message that passed the door."""
+
+    topic: Topic
+    message: Message | Status | Ack
+    extra: dict[str, Any] | None
+    """Fields this version does not know, kept aside."""
+
+
+def content_type_of(payload: bytes, declared: str | None = None) -> str:
+    """What to read the payload as: as declared, else JSON if it looks like JSON."""
+    if declared in (MSGPACK, JSON):
+        return declared
+    return JSON if payload[:1] == b"{" else MSGPACK
+
+
+def decode(topic: Topic, payload: bytes, content_type: str | None = None) -> Decoded:
+    """The message in ``payload``, checked against its topic.
+
+    Raises:
+        Rejected: Oversized, unparsable, invalid, or of another collar than its topic.
+    """
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise Rejected(
+            RejectReason.OVERSIZED, f"{len(payload)} bytes; the limit is {MAX_PAYLOAD_BYTES}"
+        )
+    reader, form = _readers[topic.kind], content_type_of(payload, content_type)
+    extra = None
+    try:
+        message = reader.decoder[form].decode(payload)
+    except msgspec.ValidationError:  # ill-formed, or from a newer sender
+        message, extra = _decode_newer(reader, form, payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Rejected(RejectReason.UNPARSABLE, f"as {form}: {error}") from None
+    if message.collar_id != topic.collar_id:
+        raise Rejected(
+            RejectReason.WRONG_TOPIC, f"payload of {message.collar_id} on a topic of {topic.collar_id}"
+        )
+    return Decoded(topic, message, extra)
+
+
+def _decode_newer(reader: _Reader, form: str, payload: bytes) -> tuple[Any, dict[str, Any] | None]:
+    fields = decode_raw(payload, form)
+    extra = {name: fields.pop(name) for name in fields.keys() - reader.known}
+    try:
+        return msgspec.convert(fields, reader.type), extra or None
+    except msgspec.ValidationError as error:
+        raise Rejected(RejectReason.INVALID, str(error)) from None
+
+
+def decode_raw(payload: bytes, content_type: str | None = None) -> dict[str, Any]:
+    """The payload's fields as they were sent, untyped; what seals are computed over.
+
+    Raises:
+        Rejected: It is no map.
+    """
+    form = content_type_of(payload, content_type)
+    try:
+        fields = (_raw_msgpack if form == MSGPACK else _raw_json).decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise Rejected(RejectReason.UNPARSABLE, f"as {form}: {error}") from None
+    if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
+        raise Rejected(RejectReason.UNPARSABLE, "not a map of named fields")
+    return fields
+
+
+def salvage_key(payload: bytes, content_type: str | None = None) -> Key | None:
+    """The key of a refused message where it can be read, so that the collar need not send it again."""
+    try:
+        return msgspec.convert(
+            {name: decode_raw(payload, content_type).get(name) for name in ("boot", "seq")}, Key
+        )
+    except (Rejected, msgspec.ValidationError):
+        return None
+
+
+def encode(message: msgspec.Struct, content_type: str = MSGPACK) -> bytes:
+    """The message as bytes.
+
+    Raises:
+        TooLarge: Beyond ``MAX_PAYLOAD_BYTES``; it must not be sent.
+    """
+    payload = (_json if content_type == JSON else _msgpack).encode(message)
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise TooLarge(f"{len(payload)} bytes; the limit is {MAX_PAYLOAD_BYTES}")
+    return payload
+
+
+def digest(payload: bytes) -> bytes:
+    """16 bytes that tell a repeated message from another one with the same key."""
+    return hashlib.blake2b(payload, digest_size=16).digest()

@@ -1,0 +1,216 @@
+"""Every message a collar and a gateway exchange.
+
+Readers tolerate unknown fields and refuse missing or ill-typed ones, so firmware and gateways
+can be upgraded in any order. Instants are aware UTC datetimes; units are in the names.
+"""
+
+import math
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from gateway.wire.topics import ID_PATTERN, Kind
+
+MAX_PAYLOAD_BYTES = 16_384  # below what every broker we know passes on by default
+MAX_FUTURE_S = 300.0  # a collar clock may run ahead of the gateway's by this much
+
+Id = Annotated[str, Meta(pattern=ID_PATTERN)]
+Counter = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # exact in JSON readers too
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Name = Annotated[str, Meta(min_length=1, max_length=48)]
+Instant = Annotated[datetime, Meta(tz=True)]
+
+
+class ClockQuality(StrEnum):
+    """How far ``observed_at`` can be trusted."""
+
+    GNSS = "gnss"
+    NETWORK = "network"
+    RTC = "rtc"
+    UNSET = "unset"
+
+
+class Key(Struct, frozen=True, order=True):
+    """Identifies a message of a collar for ever; ordered as the collar wrote them."""
+
+    boot: Counter
+    seq: Counter
+
+
+class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Base of all keyed messages (the codec tolerates unknown fields, and keeps them aside)."""
+
+    collar_id: Id
+    boot: Counter
+    """Kept in non-volatile memory; rises at each start."""
+    seq: Counter
+    """Rises by one per message within a boot, from 0."""
+    observed_at: Instant
+    """When it happened, by the collar's clock."""
+    uptime_s: Seconds = 0.0
+    clock: ClockQuality = ClockQuality.NETWORK
+
+    @property
+    def key(self) -> Key:
+        """The message's key within its collar."""
+        return Key(self.boot, self.seq)
+
+
+class Slot(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of the places on a collar that can hold a model."""
+
+    slot: Name
+    package: Name
+    version: Name
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Birth(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """First message of every boot (``seq`` 0), retained: what this collar is."""
+
+    hardware: Name
+    firmware: Name
+    sample_rate_hz: Annotated[float, Meta(gt=0, le=1000)] | None = None
+    slots: Annotated[list[Slot], Meta(max_length=8)] = []
+    seals: bool = False
+    """The collar publishes seals, so the gateway waits for them before it shares anything."""
+    previous: Key | None = None
+    """The last message written before this boot; nothing lies between it and this one."""
+
+
+class ActivityEpoch(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """What one period held; ``observed_at`` is its beginning."""
+
+    period_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+    seconds: Annotated[
+        dict[Annotated[str, Meta(pattern=r"^[a-z][a-z_]{0,23}$")], Seconds], Meta(max_length=32)
+    ]
+    """Seconds per behaviour, ``unsure`` included."""
+    odba_g: Annotated[float, Meta(ge=0, le=64)] = 0.0
+    """Mean overall dynamic body acceleration over the period."""
+    vedba_g: Annotated[float, Meta(ge=0, le=64)] = 0.0
+    steps: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    anomaly: Share = 0.0
+    """Worst anomaly score of the period; 0.5 is the model's threshold."""
+    windows: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    windows_unsure: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    battery_pct: Annotated[float, Meta(ge=0, le=100)] | None = None
+
+    def __post_init__(self) -> None:
+        total_s = sum(self.seconds.values())
+        if total_s > self.period_s * 1.05 + 1.0:
+            raise ValueError(f"seconds add up to {total_s:.1f}, the period is {self.period_s:.1f}")
+        if self.windows_unsure > self.windows:
+            raise ValueError("windows_unsure exceeds windows")
+
+
+class FixSource(StrEnum):
+    """Where a position came from."""
+
+    GNSS = "gnss"
+    WIFI = "wifi"
+    CELL = "cell"
+    FIXED = "fixed"
+
+
+class Fix(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """A position, and how good it is."""
+
+    lat_deg: Annotated[float, Meta(ge=-90, le=90)]
+    lon_deg: Annotated[float, Meta(ge=-180, le=180)]
+    accuracy_m: Annotated[float, Meta(ge=0, le=100_000)]
+    """Radius that holds the true position in two of three cases."""
+    source: FixSource = FixSource.GNSS
+    age_s: Seconds = 0.0
+    """How old the position already was at ``observed_at``."""
+    hdop: Annotated[float, Meta(ge=0, le=100)] | None = None
+    speed_mps: Annotated[float, Meta(ge=0, le=200)] | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.lat_deg) and math.isfinite(self.lon_deg)):
+            raise ValueError("position is not a number")
+
+
+class Event(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """Something a model on the collar saw, sent at once."""
+
+    name: Name
+    """For example ``anomaly`` or ``scratch``."""
+    confidence: Share
+    duration_s: Seconds = 0.0
+    package: Name | None = None
+    """The model that saw it, as ``id@version``."""
+
+
+class Window(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """A raw window, packed (see ``wire.windows``); sent only when a grant asks for it."""
+
+    rate_hz: Annotated[float, Meta(gt=0, le=1000)]
+    acc_g_per_lsb: Annotated[float, Meta(gt=0, le=1)]
+    gyr_dps_per_lsb: Annotated[float, Meta(gt=0, le=100)]
+    samples: Annotated[bytes, Meta(min_length=12, max_length=12_000)]
+    """int16 little-endian, ``ax ay az gx gy gz`` per sample."""
+    label: str | None = None
+    confidence: Share | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.samples) % 12:
+            raise ValueError(f"{len(self.samples)} sample bytes are no multiple of 12")
+
+
+class Seal(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """Signature over the Merkle root of messages ``first_seq..last_seq`` (see ``wire.seal``)."""
+
+    first_seq: Counter
+    last_seq: Counter
+    root: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    signature: Annotated[bytes, Meta(min_length=64, max_length=64)]
+
+    def __post_init__(self) -> None:
+        if not self.first_seq <= self.last_seq < self.seq:
+            raise ValueError("a seal covers earlier messages of its own boot")
+
+
+class Presence(StrEnum):
+    """Whether a collar is connected."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class Status(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Presence, retained, with ``offline`` as the last will. It has no key and is not acknowledged."""
+
+    collar_id: Id
+    state: Presence
+    boot: Counter = 0
+    log_start: Key | None = None
+    """Oldest message still owed: what lies before it and was never received is lost for good."""
+
+
+class Ack(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Gateway to collar: everything up to this key is safe and may be forgotten."""
+
+    collar_id: Id
+    boot: Counter | None = None
+    seq: Counter | None = None
+    refused: list[str] = []
+    """Reasons of messages refused since the last acknowledgement, for the person debugging."""
+
+    @property
+    def key(self) -> Key | None:
+        """The highest contiguous key held, if any."""
+        return None if self.boot is None or self.seq is None else Key(self.boot, self.seq)
+
+
+MESSAGES: dict[Kind, type[Message]] = {
+    Kind.BIRTH: Birth,
+    Kind.EPOCH: ActivityEpoch,
+    Kind.FIX: Fix,
+    Kind.EVENT: Event,
+    Kind.WINDOW: Window,
+    Kind.SEAL: Seal,
+}

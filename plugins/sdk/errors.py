@@ -1,0 +1,13 @@
+"""What can be wrong with a plugin or a model, and what its author should do."""
+
+
+class PluginError(Exception):
+    """Base of all errors about plugins."""
+
+
+class ManifestError(PluginError):
+    """``plugin.toml`` is missing, unreadable or wrong; the message names the field and the remedy."""
+
+
+class ModelRefused(PluginError):
+    """The .tflite may not run here: corrupt, over budget, or using what is not allowed."""

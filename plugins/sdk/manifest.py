@@ -1,0 +1,117 @@
+"""``plugin.toml``: what a package is, what it needs, and what it may see.
+
+Ours and third parties' packages are the same thing. A package for the collar carries a model and
+nothing else; one for the gateway carries a Python entry, and may carry a model beside it.
+"""
+
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from plugins.sdk.behaviours import Behaviour
+from plugins.sdk.errors import ManifestError
+
+MANIFEST_FILE = "plugin.toml"
+SDK_VERSION = "1.0"
+
+Version = Annotated[str, Meta(pattern=r"^\d+\.\d+\.\d+$")]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Place(StrEnum):
+    """Where a package runs."""
+
+    COLLAR = "collar"
+    GATEWAY = "gateway"
+
+
+class Input(StrEnum):
+    """A stream of a pet's data that a gateway plugin can ask for."""
+
+    EPOCH = "epoch"
+    FIX = "fix"
+    EVENT = "event"
+
+
+class Task(StrEnum):
+    """What a model's output means."""
+
+    CLASSIFY = "classify"
+    """One score per label."""
+    RECONSTRUCT = "reconstruct"
+    """The input again; how badly it is met is the anomaly."""
+
+
+class Budget(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the model may cost the collar."""
+
+    flash_bytes: Annotated[int, Meta(gt=0)] = 16_384
+    arena_bytes: Annotated[int, Meta(gt=0)] = 8_192
+
+
+class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The .tflite of a package."""
+
+    file: str = "model.tflite"
+    sha256: Digest
+    task: Task
+    labels: list[Behaviour] = []
+    """Of a classifier, in the order of its outputs."""
+    abstain_below: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """Best score under which a classifier says ``unsure``."""
+    threshold: Annotated[float, Meta(gt=0)] | None = None
+    """Of a reconstruction: the error that counts as an anomaly (score 0.5)."""
+    rate_hz: Annotated[float, Meta(gt=0, le=1000)] = 25.0
+    samples: Annotated[int, Meta(gt=0, le=4096)] = 100
+    """Window length the model was made for."""
+    budget: Budget = Budget()
+
+
+class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A package's description of itself."""
+
+    id: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    version: Version
+    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    summary: Annotated[str, Meta(min_length=1, max_length=200)]
+    runs_on: Place
+    sdk: Annotated[str, Meta(pattern=r"^\d+\.\d+$")] = SDK_VERSION
+    """The SDK it was written for: same major number, and no newer than the host's."""
+    model: Model | None = None
+    entry: Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]*:[a-z_][a-z0-9_]*$")] | None = None
+    """``module:function`` of a gateway plugin."""
+    inputs: dict[Input, list[str]] = {}
+    """Per stream, the fields it sees; the host gives no others."""
+    settings: dict[str, float | int | str | bool] = {}
+    """Defaults of what the owner may adjust."""
+
+    def __post_init__(self) -> None:
+        host_major, host_minor = map(int, SDK_VERSION.split("."))
+        major, minor = map(int, self.sdk.split("."))
+        if major != host_major or minor > host_minor:
+            raise ValueError(f"written for SDK {self.sdk}, this host speaks {SDK_VERSION}")
+        if self.runs_on is Place.COLLAR and (self.model is None or self.entry is not None):
+            raise ValueError("a collar package has a [model] and no entry")
+        if self.runs_on is Place.GATEWAY and (self.entry is None or not self.inputs):
+            raise ValueError("a gateway plugin has an entry and at least one of [inputs]")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the package in ``folder``.
+
+    Raises:
+        ManifestError: Missing, not TOML, or a field is wrong.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Manifest)
+    except FileNotFoundError:
+        raise ManifestError(f"{path} does not exist") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ManifestError(f"{path}: {error}") from error
+    except msgspec.ValidationError as error:
+        raise ManifestError(f"{path}: {error}") from None
