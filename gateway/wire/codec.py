@@ -77,7 +77,8 @@ def decode(topic: Topic, payload: bytes, content_type: str | None = None) -> Dec
         raise Rejected(RejectReason.UNPARSABLE, f"as {form}: {error}") from None
     if message.collar_id != topic.collar_id:
         raise Rejected(
-            RejectReason.WRONG_TOPIC, f"payload of {message.collar_id} on a topic of {topic.collar_id}"
+            RejectReason.WRONG_TOPIC,
+            f"payload of {message.collar_id} on a topic of {topic.collar_id}",
         )
     return Decoded(topic, message, extra)
 
@@ -108,7 +109,7 @@ def decode_raw(payload: bytes, content_type: str | None = None) -> dict[str, Any
 
 
 def salvage_key(payload: bytes, content_type: str | None = None) -> Key | None:
-    """The key of a refused message where it can be read, so that the collar need not send it again."""
+    """The key of a refused message where it can be read, so that it is not sent again."""
     try:
         return msgspec.convert(
             {name: decode_raw(payload, content_type).get(name) for name in ("boot", "seq")}, Key

@@ -21,7 +21,7 @@ class RejectReason(StrEnum):
     FUTURE_DATED = "future_dated"
     """``observed_at`` lies ahead of the gateway's clock. Set the collar's clock."""
     CONFLICT = "conflict"
-    """The key is held with other content. ``boot`` must rise at each start, ``seq`` at each message."""
+    """The key is held with other content. ``boot`` rises at each start, ``seq`` at each message."""
     WRONG_SEAL = "wrong_seal"
     """The seal's signature or root does not prove the messages it names."""
 

@@ -182,7 +182,7 @@ class Presence(StrEnum):
 
 
 class Status(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Presence, retained, with ``offline`` as the last will. It has no key and is not acknowledged."""
+    """Presence, retained, ``offline`` is the last will. It has no key, so no acknowledgement."""
 
     collar_id: Id
     state: Presence

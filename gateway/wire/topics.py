@@ -60,7 +60,8 @@ class Topic:
         _, version, site, collar_id, kind = parts
         if version != VERSION:
             raise Rejected(
-                RejectReason.UNSUPPORTED_VERSION, f"topic {version[:16]!r}; {VERSION} is spoken here"
+                RejectReason.UNSUPPORTED_VERSION,
+                f"topic {version[:16]!r}; {VERSION} is spoken here",
             )
         if not (_ID.match(site) and _ID.match(collar_id)):
             raise Rejected(RejectReason.WRONG_TOPIC, f"site or collar id in {text[:80]!r}")

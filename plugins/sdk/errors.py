@@ -6,7 +6,7 @@ class PluginError(Exception):
 
 
 class ManifestError(PluginError):
-    """``plugin.toml`` is missing, unreadable or wrong; the message names the field and the remedy."""
+    """``plugin.toml`` is missing, unreadable or wrong; the message names the field."""
 
 
 class ModelRefused(PluginError):
