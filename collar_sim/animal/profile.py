@@ -1,0 +1,107 @@
+"""One individual: its build, its gait, and how its collar sits.
+
+What differs between animals here is what a model must bear: a model is judged on strangers.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collar_sim.animal.gait import HARMONICS, SHAPES
+
+FloatArray = NDArray[np.float64]
+
+DOG_SHARE = 0.8
+HIP_HEIGHT_PER_KG = 0.165  # m kg^-1/3: geometric similarity, 0.45 m at 20 kg
+AMPLITUDE_SPREAD = 0.25  # log; the public dogs' same-gait spreads differ by about this factor
+PHASE_SPREAD_RAD = 0.7  # legs of all quadrupeds keep roughly the same order
+
+
+class Species(StrEnum):
+    """What kind of animal wears the collar."""
+
+    DOG = "dog"
+    CAT = "cat"
+
+
+MASS_KG = {  # median and log spread: toy breeds to mastiffs; house cats are alike
+    Species.DOG: (16.0, 0.6),
+    Species.CAT: (4.5, 0.15),
+}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Everything about an individual that does not change with time."""
+
+    species: Species
+    mass_kg: float
+    hip_height_m: float
+    energy: float
+    """How active beside the average animal (1)."""
+    chronotype_h: float
+    """How much later than average its day runs, in hours."""
+    gait: dict[str, NDArray[np.complex64]]
+    """Per row of `gait.SHAPES`, complex amplitudes, shape (HARMONICS, 6)."""
+    neck_pitch_deg: float
+    """Added to every posture: how high this animal carries its head."""
+    collar_angle_deg: float
+    """Where the unit hangs on the neck on average; 0 is under the throat."""
+    looseness: float
+    """0 (tight) to 1: how far the collar slides and how it slaps at each step."""
+    mount: FloatArray
+    """Rotation of the unit in its holder, shape (3, 3); includes a collar put on back to front."""
+    bias: FloatArray
+    """Of the sensor, shape (6,): g, then deg/s."""
+    gain: FloatArray
+    """Of the sensor, shape (6,), near 1."""
+    noise: FloatArray
+    """Standard deviation of the sensor's noise per sample, shape (6,): g, then deg/s."""
+
+
+def draw_profile(rng: np.random.Generator) -> Profile:
+    """An animal drawn from the population."""
+    species = Species.DOG if rng.random() < DOG_SHARE else Species.CAT
+    median_kg, spread = MASS_KG[species]
+    mass_kg = float(np.clip(median_kg * rng.lognormal(0.0, spread), 2.0, 80.0))
+    legs = rng.lognormal(0.0, 0.12)  # dachshund to greyhound at like mass
+    return Profile(
+        species=species,
+        mass_kg=mass_kg,
+        hip_height_m=HIP_HEIGHT_PER_KG * mass_kg ** (1 / 3) * legs,
+        energy=float(rng.lognormal(0.0, 0.25)),
+        chronotype_h=float(rng.normal(0.0, 0.7)),
+        gait=_draw_gait(rng),
+        neck_pitch_deg=float(rng.normal(0.0, 8.0)),
+        collar_angle_deg=float(rng.normal(0.0, 25.0)),
+        looseness=float(rng.beta(2.0, 3.0)),
+        mount=_draw_mount(rng),
+        bias=np.concatenate([rng.normal(0.0, 0.012, 3), rng.normal(0.0, 0.8, 3)]),
+        gain=1.0 + rng.normal(0.0, 0.006, 6),
+        noise=np.concatenate([np.full(3, 0.004), np.full(3, 0.12)]) * rng.lognormal(0.0, 0.2),
+    )
+
+
+def _draw_gait(rng: np.random.Generator) -> dict[str, NDArray[np.complex64]]:
+    vigour = rng.lognormal(0.0, AMPLITUDE_SPREAD)
+    shape = (HARMONICS, 6)
+    gait: dict[str, NDArray[np.complex64]] = {}
+    for name, table in SHAPES.items():
+        size = table.amplitudes() * vigour * rng.lognormal(0.0, AMPLITUDE_SPREAD, shape)
+        phase = rng.normal(0.0, PHASE_SPREAD_RAD, shape)
+        phase[:, 0] += np.pi / 2  # fore-aft leads the vertical by a quarter: energy is exchanged
+        gait[name] = (size * np.exp(1j * phase)).astype(np.complex64)
+    return gait
+
+
+def _draw_mount(rng: np.random.Generator) -> FloatArray:
+    """A tilt of some degrees about a random axis, and for half the collars a half turn about z."""
+    axis = rng.normal(size=3)
+    axis /= np.linalg.norm(axis)
+    angle = np.deg2rad(rng.normal(0.0, 8.0))
+    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    tilt = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross  # Rodrigues
+    facing = 1.0 if rng.random() < 0.5 else -1.0
+    return tilt @ np.diag([facing, facing, 1.0])
