@@ -108,12 +108,13 @@ def decode_raw(payload: bytes, content_type: str | None = None) -> dict[str, Any
     return fields
 
 
-def salvage_key(payload: bytes, content_type: str | None = None) -> Key | None:
+def salvage_key(payload: bytes, content_type: str | None, collar_id: str | None) -> Key | None:
     """The key of a refused message where it can be read, so that it is not sent again."""
     try:
-        return msgspec.convert(
-            {name: decode_raw(payload, content_type).get(name) for name in ("boot", "seq")}, Key
-        )
+        fields = decode_raw(payload, content_type)
+        if collar_id is None or fields.get("collar_id") != collar_id:
+            return None
+        return msgspec.convert({name: fields.get(name) for name in ("boot", "seq")}, Key)
     except (Rejected, msgspec.ValidationError):
         return None
 

@@ -1,0 +1,74 @@
+"""Up to where a collar's messages are held without a gap: what may be acknowledged to it.
+
+Keys are ordered ``(boot, seq)``. Within a boot each ``seq`` follows the one before; a boot follows
+another when its birth (``seq`` 0) names a ``previous`` key that is held, or none. What a collar
+declares gone (``Status.log_start``) is not waited for.
+"""
+
+from gateway.wire.messages import Birth, Key, Message
+
+MAX_AHEAD = 50_000  # keys remembered beyond a gap; the collar sends the others again
+
+
+class Contiguity:
+    """One collar's run of held messages. ``next`` is the first key not yet held."""
+
+    def __init__(
+        self, next_key: Key | None = None, acked: Key | None = None, lost: int = 0
+    ) -> None:
+        self.next = next_key
+        self.acked = acked
+        self.lost = lost
+        self._ahead: set[Key] = set()
+        self._births: set[int] = set()  # boots whose first message is ahead
+        self._previous: dict[int, Key | None] = {}
+
+    def hold(self, key: Key, message: Message | None = None) -> None:
+        """``key`` is safe: stored, or refused for good."""
+        if self.next is not None and key < self.next:
+            return
+        if key.seq == 0:
+            self._births.add(key.boot)
+            self._previous[key.boot] = message.previous if isinstance(message, Birth) else None
+        elif len(self._ahead) >= MAX_AHEAD:
+            return
+        self._ahead.add(key)
+        self._advance()
+
+    def start_at(self, log_start: Key) -> None:
+        """Nothing before ``log_start`` will come any more."""
+        if self.next is not None and self.next >= log_start:
+            return
+        if self.next is not None and self.next.boot == log_start.boot:
+            held = sum(1 for key in self._ahead if self.next <= key < log_start)
+            self.lost += log_start.seq - self.next.seq - held
+        passed = {key for key in self._ahead if key < log_start}
+        self._ahead -= passed
+        self._births = {boot for boot in self._births if Key(boot, 0) >= log_start}
+        if passed:
+            self.acked = max(passed)
+        self.next = log_start
+        self._advance()
+
+    def _advance(self) -> None:
+        while True:
+            if self.next in self._ahead:
+                self._ahead.discard(self.next)
+                self.acked = self.next
+                self.next = Key(self.next.boot, self.next.seq + 1)
+                continue
+            following = self._following_boot()
+            if following is None:
+                return
+            self.next = following
+
+    def _following_boot(self) -> Key | None:
+        if not self._births:
+            return None
+        boot = min(self._births)
+        previous = self._previous.get(boot)
+        if previous is not None and (self.next is None or previous >= self.next):
+            return None  # messages of an earlier boot are still owed
+        self._births.discard(boot)
+        self._previous.pop(boot, None)
+        return Key(boot, 0)

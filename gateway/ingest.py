@@ -1,0 +1,295 @@
+"""The door: received, validated, committed, and only then acknowledged to broker and collar."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+
+from gateway.contiguity import Contiguity
+from gateway.metrics import MESSAGES, REJECTED
+from gateway.registry import Household
+from gateway.store import Store, to_us
+from gateway.store.store import count
+from gateway.wire.codec import content_type_of, decode, digest, encode, salvage_key
+from gateway.wire.errors import Rejected, RejectReason
+from gateway.wire.messages import MAX_FUTURE_S, Ack, Birth, Key, Message, Status
+from gateway.wire.session import Delivery, Session
+from gateway.wire.topics import UPLINK_KINDS, Kind, Topic, site_filter
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+BATCH_LIMIT = 1_000  # messages a commit
+LINGER_S = 0.004  # a lone message waits this long for company; far below the 50 ms we allow
+KEPT_BYTES = 4_096  # of a refused payload
+KEPT_REJECTED = 10_000  # rows
+
+INSERT_MESSAGE = """
+INSERT INTO message (collar_id, boot, seq, kind, pet_id, observed_us, sent_us, received_us,
+                     content_type, digest, payload, extra)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
+
+
+@dataclass(slots=True)
+class Admitted:
+    """A delivery that is a valid message of an enrolled collar."""
+
+    delivery: Delivery
+    topic: Topic
+    message: Message
+    extra: dict[str, Any] | None
+
+
+@dataclass(slots=True)
+class Refused:
+    """A delivery that is not, and why; with its key where that can be read."""
+
+    delivery: Delivery
+    collar_id: str | None
+    key: Key | None
+    reason: RejectReason
+    detail: str
+
+
+@dataclass(slots=True)
+class Sorted:
+    """One batch of deliveries, judged."""
+
+    admitted: list[Admitted] = field(default_factory=list[Admitted])
+    refused: list[Refused] = field(default_factory=list[Refused])
+    statuses: list[Status] = field(default_factory=list[Status])
+
+
+class Ingest:
+    """Takes a site's messages in; ``committed`` is called after each commit."""
+
+    def __init__(self, store: Store, household: Household, committed: Callable[[], None]) -> None:
+        self._store = store
+        self._household = household
+        self._committed = committed
+        self._runs: dict[str, Contiguity] = {}
+        self._content_type: dict[str, str] = {}
+
+    async def run(self, session: Session) -> None:
+        """Consume until the session is lost."""
+        await self._store.read(self._load)
+        await session.subscribe(site_filter(self._household.registry.site))
+        async for batch in session.batches(BATCH_LIMIT, LINGER_S):
+            await self.take(session, batch)
+
+    async def take(self, session: Session, batch: list[Delivery]) -> None:
+        """Commit one batch, then acknowledge it."""
+        received_at = datetime.now(UTC)
+        judged = self._judge(batch, received_at)
+        touched = await self._store.write(lambda db: self._commit(db, judged, received_at))
+        for delivery in batch:
+            delivery.settle()
+        self._acknowledge(session, touched, judged.refused)
+        self._committed()
+
+    def _judge(self, batch: list[Delivery], received_at: datetime) -> Sorted:
+        judged = Sorted()
+        latest = received_at.timestamp() + MAX_FUTURE_S
+        for delivery in batch:
+            topic = None
+            try:
+                topic = Topic.parse(delivery.topic)
+                if topic.kind not in UPLINK_KINDS:
+                    continue  # our own acknowledgements come back to us
+                if topic.collar_id not in self._household.collars:
+                    raise Rejected(
+                        RejectReason.UNKNOWN_COLLAR, f"{topic.collar_id} is not enrolled here"
+                    )
+                decoded = decode(topic, delivery.payload, delivery.content_type)
+                if isinstance(decoded.message, Status):
+                    judged.statuses.append(decoded.message)
+                elif isinstance(decoded.message, Message):
+                    if decoded.message.observed_at.timestamp() > latest:
+                        raise Rejected(
+                            RejectReason.FUTURE_DATED,
+                            f"observed_at {decoded.message.observed_at.isoformat()} is ahead of us",
+                        )
+                    judged.admitted.append(
+                        Admitted(delivery, topic, decoded.message, decoded.extra)
+                    )
+            except Rejected as error:
+                judged.refused.append(self._refuse(delivery, topic, error))
+        return judged
+
+    def _refuse(self, delivery: Delivery, topic: Topic | None, error: Rejected) -> Refused:
+        collar_id = topic.collar_id if topic else None
+        key = salvage_key(delivery.payload, delivery.content_type, collar_id)
+        log.warning(
+            "message.rejected", topic=delivery.topic, reason=error.reason, detail=error.detail
+        )
+        return Refused(delivery, collar_id, key, error.reason, error.detail)
+
+    def _commit(self, db: sqlite3.Connection, judged: Sorted, received_at: datetime) -> set[str]:
+        received_us = to_us(received_at)
+        touched: set[str] = set()
+        for each in judged.admitted:
+            self._commit_message(db, each, received_us, judged.refused)
+            touched.add(each.topic.collar_id)
+        for status in judged.statuses:
+            _commit_status(db, status, received_us)
+            if status.log_start is not None:
+                self._run(status.collar_id).start_at(status.log_start)
+            touched.add(status.collar_id)
+        for refused in judged.refused:
+            _commit_refused(db, refused, received_us)
+            REJECTED.labels(refused.reason.value).inc()
+            if refused.collar_id in self._household.collars:
+                if refused.key is not None and refused.reason is not RejectReason.CONFLICT:
+                    self._run(refused.collar_id).hold(refused.key)
+                touched.add(refused.collar_id)
+        if judged.refused:
+            _prune_rejected(db)
+        for collar_id in touched:
+            _save_run(db, collar_id, self._run(collar_id))
+        return touched
+
+    def _commit_message(
+        self, db: sqlite3.Connection, each: Admitted, received_us: int, refused: list[Refused]
+    ) -> None:
+        message, delivery = each.message, each.delivery
+        observed_us = to_us(message.observed_at)
+        content_type = content_type_of(delivery.payload, delivery.content_type)
+        fingerprint = digest(delivery.payload)
+        row = (
+            message.collar_id,
+            message.boot,
+            message.seq,
+            each.topic.kind.value,
+            self._household.pet_of(message.collar_id, observed_us),
+            observed_us,
+            to_us(delivery.sent_at) if delivery.sent_at else None,
+            received_us,
+            content_type,
+            fingerprint,
+            delivery.payload,
+            msgspec.msgpack.encode(each.extra) if each.extra else None,
+        )
+        self._content_type[message.collar_id] = content_type
+        if db.execute(INSERT_MESSAGE, row).rowcount == 1:
+            MESSAGES.labels(each.topic.kind.value).inc()
+            if each.extra:
+                count(db, "unknown_fields", len(each.extra))
+        elif _held_digest(db, message) == fingerprint:
+            count(db, "duplicates", not delivery.retained)
+        else:
+            detail = f"({message.boot}, {message.seq}) is held with other content"
+            refused.append(
+                Refused(delivery, message.collar_id, message.key, RejectReason.CONFLICT, detail)
+            )
+            return
+        self._run(message.collar_id).hold(message.key, message)
+
+    def _acknowledge(self, session: Session, touched: set[str], refused: list[Refused]) -> None:
+        reasons: dict[str, list[str]] = {}
+        for each in refused:
+            if each.collar_id in self._household.collars:
+                reasons.setdefault(each.collar_id, []).append(f"{each.reason}: {each.detail}"[:200])
+        for collar_id in touched:
+            acked = self._run(collar_id).acked
+            ack = Ack(
+                collar_id=collar_id,
+                boot=acked.boot if acked else None,
+                seq=acked.seq if acked else None,
+                refused=reasons.get(collar_id, [])[:20],
+            )
+            form = self._content_type.get(collar_id, "application/json")
+            topic = Topic(self._household.registry.site, collar_id, Kind.ACK)
+            session.publish(str(topic), encode(ack, form), content_type=form)
+
+    def _run(self, collar_id: str) -> Contiguity:
+        return self._runs.setdefault(collar_id, Contiguity())
+
+    def _load(self, db: sqlite3.Connection) -> None:
+        self._runs = {}
+        for row in db.execute("SELECT * FROM contiguity"):
+            acked = None
+            if row["acked_boot"] is not None:
+                acked = Key(row["acked_boot"], row["acked_seq"])
+            run = Contiguity(Key(row["next_boot"], row["next_seq"]), acked, row["lost"])
+            self._runs[row["collar_id"]] = run
+        for row in db.execute(
+            """SELECT m.collar_id, m.boot, m.seq, m.kind, m.payload, m.content_type
+               FROM message m LEFT JOIN contiguity c USING (collar_id)
+               WHERE c.collar_id IS NULL OR (m.boot, m.seq) >= (c.next_boot, c.next_seq)
+               ORDER BY m.collar_id, m.boot, m.seq"""
+        ):
+            message = None
+            if row["kind"] == Kind.BIRTH and row["seq"] == 0:
+                topic = Topic(self._household.registry.site, row["collar_id"], Kind.BIRTH)
+                decoded = decode(topic, row["payload"], row["content_type"]).message
+                message = decoded if isinstance(decoded, Birth) else None
+            self._run(row["collar_id"]).hold(Key(row["boot"], row["seq"]), message)
+        for row in db.execute(
+            """SELECT r.collar_id, r.boot, r.seq FROM rejected r JOIN contiguity c USING (collar_id)
+               WHERE r.reason != 'conflict' AND (r.boot, r.seq) >= (c.next_boot, c.next_seq)"""
+        ):
+            self._run(row["collar_id"]).hold(Key(row["boot"], row["seq"]))
+
+
+def _held_digest(db: sqlite3.Connection, message: Message) -> bytes:
+    row = db.execute(
+        "SELECT digest FROM message WHERE (collar_id, boot, seq) = (?, ?, ?)",
+        (message.collar_id, message.boot, message.seq),
+    ).fetchone()
+    return bytes(row["digest"])
+
+
+def _commit_status(db: sqlite3.Connection, status: Status, received_us: int) -> None:
+    db.execute(
+        """INSERT INTO presence VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
+           SET state = excluded.state, boot = excluded.boot, since_us = excluded.since_us
+           WHERE presence.state != excluded.state OR presence.boot != excluded.boot""",
+        (status.collar_id, status.state.value, status.boot, received_us),
+    )
+
+
+def _commit_refused(db: sqlite3.Connection, refused: Refused, received_us: int) -> None:
+    delivery, key = refused.delivery, refused.key
+    db.execute(
+        "INSERT INTO rejected VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            received_us,
+            delivery.topic[:300],
+            refused.collar_id,
+            key.boot if key else None,
+            key.seq if key else None,
+            refused.reason.value,
+            refused.detail[:500],
+            len(delivery.payload),
+            delivery.payload[:KEPT_BYTES],
+        ),
+    )
+    count(db, "rejected", 1)
+
+
+def _prune_rejected(db: sqlite3.Connection) -> None:
+    db.execute(
+        "DELETE FROM rejected WHERE id <= (SELECT max(id) FROM rejected) - ?", (KEPT_REJECTED,)
+    )
+
+
+def _save_run(db: sqlite3.Connection, collar_id: str, run: Contiguity) -> None:
+    if run.next is None:
+        return
+    db.execute(
+        """INSERT INTO contiguity VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+           next_boot = excluded.next_boot, next_seq = excluded.next_seq,
+           acked_boot = excluded.acked_boot, acked_seq = excluded.acked_seq,
+           lost = excluded.lost""",
+        (
+            collar_id,
+            run.next.boot,
+            run.next.seq,
+            run.acked.boot if run.acked else None,
+            run.acked.seq if run.acked else None,
+            run.lost,
+        ),
+    )
