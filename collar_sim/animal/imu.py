@@ -2,7 +2,7 @@
 
 Specific force on the neck is gravity plus the harmonics of the gait; the neck pitches and leans,
 the collar slides round it, and the unit sits a little askew in its holder. Tilting by the gait's
-own rotation is left out: it is within the amplitudes of `gait.SHAPES`, which were set on collar data.
+own rotation is left out: it is within the amplitudes of `gait.SHAPES`, set on collar data.
 """
 
 from dataclasses import dataclass

@@ -53,6 +53,18 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True):
     arena_bytes: Annotated[int, Meta(gt=0)] = 8_192
 
 
+COLLAR_BUDGET = Budget()
+"""What a slot of the collar holds: no manifest can ask for more there."""
+
+
+class Standard(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the training animals' features looked like; the model sees distances from it."""
+
+    mean: Annotated[list[float], Meta(min_length=36, max_length=36)]
+    """One per feature of `plugins.sdk.features.NAMES`."""
+    std: Annotated[list[Annotated[float, Meta(gt=0)]], Meta(min_length=36, max_length=36)]
+
+
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The .tflite of a package."""
 
@@ -65,10 +77,18 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Best score under which a classifier says ``unsure``."""
     threshold: Annotated[float, Meta(gt=0)] | None = None
     """Of a reconstruction: the error that counts as an anomaly (score 0.5)."""
+    standard: Standard | None = None
+    """Of a reconstruction: what its input, the features of a window, is measured by."""
     rate_hz: Annotated[float, Meta(gt=0, le=1000)] = 25.0
     samples: Annotated[int, Meta(gt=0, le=4096)] = 100
     """Window length the model was made for."""
     budget: Budget = Budget()
+
+    def __post_init__(self) -> None:
+        if self.task is Task.CLASSIFY and (not self.labels or Behaviour.UNSURE in self.labels):
+            raise ValueError("a classifier has labels, and abstains instead of learning 'unsure'")
+        if self.task is Task.RECONSTRUCT and (self.threshold is None or self.standard is None):
+            raise ValueError("a reconstruction has a threshold and a [model.standard]")
 
 
 class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,6 +116,16 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(f"written for SDK {self.sdk}, this host speaks {SDK_VERSION}")
         if self.runs_on is Place.COLLAR and (self.model is None or self.entry is not None):
             raise ValueError("a collar package has a [model] and no entry")
+        if self.runs_on is Place.COLLAR and self.model is not None:
+            asked = self.model.budget
+            if (
+                asked.flash_bytes > COLLAR_BUDGET.flash_bytes
+                or asked.arena_bytes > COLLAR_BUDGET.arena_bytes
+            ):
+                raise ValueError(
+                    f"a collar's slot holds {COLLAR_BUDGET.flash_bytes} B of flash and "
+                    f"{COLLAR_BUDGET.arena_bytes} B of arena"
+                )
         if self.runs_on is Place.GATEWAY and (self.entry is None or not self.inputs):
             raise ValueError("a gateway plugin has an entry and at least one of [inputs]")
 

@@ -1,0 +1,137 @@
+"""What models see of a window: the scaled window itself, or 36 features of it.
+
+Training and firmware call the same code, so what was learned is what is run.
+
+The features do not depend on how the collar sits: the window's own mean acceleration gives the
+direction of gravity, and everything is measured along it or across it. Five signals,
+
+- ``up``: acceleration along gravity, without its mean
+- ``flat``: magnitude of the acceleration across gravity
+- ``acc``: magnitude of the whole acceleration
+- ``spin``: magnitude of the rotation
+- ``twist``: rotation about gravity, that is, turning
+
+have seven features each, all but the last as a natural logarithm:
+
+- ``spread``: standard deviation
+- ``jerk``: root mean square of the first difference, times the rate
+- ``slow`` ``stride`` ``fast`` ``shake``: power in `BANDS_HZ`
+- ``centre``: the mean frequency of the power, in Hz
+
+and the 36th, ``up_uneven``, is the log ratio of the power at half the main frequency of ``up`` to
+the power at it: steps that are alike put power at the step, steps that differ put it at the stride.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plugins.sdk.manifest import Model, Task
+
+FloatArray = NDArray[np.float32]
+
+GYR_UNIT_DPS = 250.0  # brings rotation to the size of acceleration in g: one int8 scale serves both
+SIGNALS = ("up", "flat", "acc", "spin", "twist")
+BANDS_HZ = {"slow": (0.3, 1.2), "stride": (1.2, 3.5), "fast": (3.5, 7.0), "shake": (7.0, 12.5)}
+NAMES = (
+    *(
+        f"{signal}_{measure}"
+        for signal in SIGNALS
+        for measure in ("spread", "jerk", *BANDS_HZ, "centre")
+    ),
+    "up_uneven",
+)
+ACC_FLOOR_G = 0.004  # sensor noise: below it a logarithm would only tell one noise from another
+GYR_FLOOR_DPS = 0.3
+LIMIT = 8.0  # standard deviations at which a model's view of a feature ends; keeps int8 fine
+
+
+def prepare(model: Model, windows: FloatArray) -> FloatArray:
+    """The model's input for windows.
+
+    Args:
+        model: From the package's manifest.
+        windows: Shape (n, samples, 6): g and deg/s.
+
+    Returns:
+        Shape (n, samples, 1, 6) for a classifier, (n, 36) for a reconstruction.
+    """
+    if model.task is Task.CLASSIFY:
+        return scaled(windows)
+    if model.standard is None:  # the manifest's own check forbids it
+        raise ValueError("a reconstruction needs its standard")
+    return standardised(
+        window_features(windows, model.rate_hz), model.standard.mean, model.standard.std
+    )
+
+
+def scaled(windows: FloatArray) -> FloatArray:
+    """Windows as a convolution takes them, shape (n, samples, 1, 6): g, and units of 250 deg/s."""
+    unit = np.array([1, 1, 1, *[1 / GYR_UNIT_DPS] * 3], np.float32)
+    return np.asarray(windows * unit, np.float32)[:, :, None, :]
+
+
+def standardised(features: FloatArray, mean: list[float], std: list[float]) -> FloatArray:
+    """Features in standard deviations from the mean, shape (n, 36), within `LIMIT`."""
+    distance = (features - np.array(mean)) / np.array(std)
+    return np.clip(distance, -LIMIT, LIMIT).astype(np.float32)
+
+
+def window_features(windows: FloatArray, rate_hz: float) -> FloatArray:
+    """The 36 features of each window, in the order of `NAMES`.
+
+    Args:
+        windows: Shape (n, samples, 6): g and deg/s.
+        rate_hz: Sampling rate, at least 25 Hz for the highest band.
+
+    >>> window_features(np.ones((2, 100, 6), np.float32), 25.0).shape
+    (2, 36)
+    """
+    signals = _signals(np.asarray(windows, np.float32))
+    floor = np.array([ACC_FLOOR_G] * 3 + [GYR_FLOOR_DPS] * 2, np.float32)[:, None]
+    centred = signals - signals.mean(axis=2, keepdims=True)
+    spread = np.sqrt(np.mean(centred**2, axis=2))
+    jerk = np.sqrt(np.mean(np.diff(signals, axis=2) ** 2, axis=2)) * rate_hz
+
+    samples = signals.shape[2]
+    taper = np.hanning(samples).astype(np.float32)
+    spectrum = np.abs(np.fft.rfft(centred * taper, axis=2)).astype(np.float32) ** 2
+    spectrum /= samples * np.sum(taper**2) / 2  # so that the bands sum to about the variance
+    freqs_hz = np.fft.rfftfreq(samples, 1.0 / rate_hz).astype(np.float32)
+    power = [
+        np.log(_within(spectrum, freqs_hz, low, high) + floor**2) for low, high in BANDS_HZ.values()
+    ]
+    total = spectrum.sum(axis=2) + floor**2
+    centre_hz = (spectrum @ freqs_hz) / total
+    measures = [np.log(spread + floor), np.log(jerk + floor * rate_hz), *power, centre_hz]
+    table = np.stack(measures, axis=2)  # (5, n, 7)
+    flat = table.transpose(1, 0, 2).reshape(len(windows), -1)
+    return np.concatenate([flat, _uneven(spectrum[0], freqs_hz)[:, None]], axis=1).astype(
+        np.float32
+    )
+
+
+def _signals(windows: FloatArray) -> FloatArray:
+    """The five signals, shape (5, n, samples)."""
+    acc, gyr = windows[:, :, :3], windows[:, :, 3:]
+    mean = acc.mean(axis=1)
+    down = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-3)
+    up = np.einsum("nti,ni->nt", acc, down)
+    size2 = np.einsum("nti,nti->nt", acc, acc)
+    across = np.sqrt(np.maximum(size2 - up**2, 0.0))
+    spin = np.sqrt(np.einsum("nti,nti->nt", gyr, gyr))
+    twist = np.einsum("nti,ni->nt", gyr, down)
+    return np.stack([up, across, np.sqrt(size2), spin, twist])
+
+
+def _within(spectrum: FloatArray, freqs_hz: FloatArray, low: float, high: float) -> FloatArray:
+    return spectrum[..., (freqs_hz >= low) & (freqs_hz < high)].sum(axis=-1)
+
+
+def _uneven(spectrum: FloatArray, freqs_hz: FloatArray) -> FloatArray:
+    """Log ratio of the power at half the main frequency to that at it, each +-1 bin."""
+    near = spectrum.copy()
+    near[:, 1:-1] += spectrum[:, 2:] + spectrum[:, :-2]
+    main = np.argmax(np.where(freqs_hz >= BANDS_HZ["stride"][0], spectrum, 0.0), axis=1)
+    row = np.arange(len(spectrum))
+    floor = ACC_FLOOR_G**2
+    return np.log((near[row, main // 2] + floor) / (near[row, main] + floor))
