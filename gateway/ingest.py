@@ -177,6 +177,9 @@ class Ingest:
             MESSAGES.labels(each.topic.kind.value).inc()
             if each.extra:
                 count(db, "unknown_fields", len(each.extra))
+            if isinstance(message, Birth) and message.seals:
+                key = (message.collar_id, message.boot)
+                db.execute("INSERT OR IGNORE INTO sealing_boot VALUES (?, ?)", key)
         elif _held_digest(db, message) == fingerprint:
             count(db, "duplicates", not delivery.retained)
         else:

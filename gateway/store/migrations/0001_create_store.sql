@@ -21,6 +21,14 @@ CREATE TABLE message (
 );
 CREATE INDEX message_by_pet ON message (pet_id, kind, observed_us);
 CREATE INDEX message_undecided ON message (id) WHERE decided = 0;
+CREATE INDEX message_unread_seal ON message (id) WHERE decided = 0 AND kind = 'seal';
+
+-- Boots whose birth promised seals: their messages wait for one.
+CREATE TABLE sealing_boot (
+    collar_id TEXT    NOT NULL,
+    boot      INTEGER NOT NULL,
+    PRIMARY KEY (collar_id, boot)
+) WITHOUT ROWID;
 
 -- Up to where a collar's messages are held without a gap: what is acknowledged to it.
 CREATE TABLE contiguity (

@@ -1,0 +1,61 @@
+"""Who may ask the gateway: the owner's token, or the gateway's own user on this very machine.
+
+A program of the user that owns the data folder could read the store anyway, so for *reading* over
+loopback it needs no token; the kernel says whose the connection is. Everyone else shows the token:
+another user, another host, a web page (whose Host header or origin is not ours), any change.
+"""
+
+import hmac
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+
+TCP_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+def require_owner(request: Request) -> None:
+    """Let the owner pass.
+
+    Raises:
+        HTTPException: 401 without a token, or with a wrong one.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    expected: str = request.app.state.token
+    if scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), expected.encode()):
+        return
+    if not token and request.method in ("GET", "HEAD") and _is_local_self(request):
+        return
+    raise HTTPException(
+        401, "the gateway's token is needed", headers={"WWW-Authenticate": "Bearer"}
+    )
+
+
+OwnerOnly = Annotated[None, Depends(require_owner)]
+
+
+def _is_local_self(request: Request) -> bool:
+    host = request.headers.get("host", "").rsplit(":", 1)[0]
+    if host not in LOCAL_HOSTS or "origin" in request.headers or request.client is None:
+        return False
+    if not ipaddress.ip_address(request.client.host).is_loopback:
+        return False
+    return _uid_of_port(request.client.port) == os.getuid()
+
+
+def _uid_of_port(port: int) -> int | None:
+    """The user whose loopback connection comes from ``port``, where the kernel tells."""
+    wanted = f":{port:04X}"
+    for table in TCP_TABLES:
+        try:
+            lines = table.read_text().splitlines()[1:]
+        except OSError:
+            continue  # not Linux, or hidden: the token is needed
+        for line in lines:
+            columns = line.split()
+            if columns[1].endswith(wanted) and columns[3] == "01":
+                return int(columns[7])
+    return None

@@ -1,0 +1,187 @@
+"""Sync with the cloud: rows go up in order, the registry comes down; an outage only delays."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+import structlog
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.errors import CloudRefused, CloudUnreachable
+from gateway.metrics import CLOUD_REACHABLE, SYNC_LAG, SYNCED
+from gateway.outbox import lag_by_stream, next_batch, prune, refuse_batch, settle_batch
+from gateway.registry import Household, save_registry
+from gateway.store import Store
+from gateway.wire.grants import Stream
+from gateway.wire.uplink import (
+    CONTENT_TYPE,
+    Registry,
+    UplinkBatch,
+    UplinkReceipt,
+    pack_body,
+    sign_request,
+    unpack_body,
+)
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+POLL_S = 1.0  # registry and outbox are looked at this often; new rows wake us at once
+MAX_BACKOFF_S = 30.0
+RETRY_STATUS = frozenset({401, 403, 404, 408, 425, 429})  # a remedy at the cloud makes these pass
+
+
+class CloudClient:
+    """The cloud's HTTP API as this site's gateway uses it: every request is signed."""
+
+    def __init__(self, http: httpx2.AsyncClient, site: str, key: Ed25519PrivateKey) -> None:
+        self._http = http
+        self._site = site
+        self._key = key
+
+    async def send(self, batch: UplinkBatch) -> UplinkReceipt:
+        """Upload one batch.
+
+        Raises:
+            CloudUnreachable, CloudRefused: It was not taken.
+        """
+        body = pack_body(batch)
+        return unpack_body(await self._call("POST", "/v1/uplink", body), UplinkReceipt)
+
+    async def registry(self, version: int) -> Registry | None:
+        """The site's registry, or nothing when ``version`` is still the last.
+
+        Raises:
+            CloudUnreachable, CloudRefused: It was not given.
+        """
+        body = await self._call("GET", "/v1/registry", b"", params={"version": version})
+        return unpack_body(body, Registry) if body else None
+
+    async def _call(
+        self, method: str, path: str, body: bytes, params: dict[str, int] | None = None
+    ) -> bytes:
+        headers = sign_request(self._key, self._site, method, path, body, datetime.now(UTC))
+        headers["content-type"] = CONTENT_TYPE
+        try:
+            response = await self._http.request(
+                method, path, content=body, headers=headers, params=params
+            )
+        except httpx2.HTTPError as error:
+            raise CloudUnreachable(f"{type(error).__name__}: {error}") from error
+        if response.status_code >= 500:
+            raise CloudUnreachable(f"the cloud answers {response.status_code}")
+        if response.status_code >= 400:
+            raise CloudRefused(response.status_code, response.text[:300])
+        return response.content
+
+
+class Sync:
+    """Keeps a home and the cloud in step."""
+
+    def __init__(self, store: Store, household: Household, cloud: CloudClient) -> None:
+        self._store = store
+        self._household = household
+        self._cloud = cloud
+        self._reachable: bool | None = None
+        self.wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Sync for ever."""
+        backoff_s = POLL_S
+        while True:
+            self.wake.clear()
+            try:
+                await self.refresh()
+                while await self.upload():
+                    pass
+                self._note(reachable=True)
+                backoff_s = POLL_S
+            except (CloudUnreachable, CloudRefused) as error:
+                self._note(reachable=False, error=str(error))
+                backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
+            await self._observe_lag()
+            try:
+                async with asyncio.timeout(backoff_s):
+                    await self.wake.wait()
+            except TimeoutError:
+                continue
+            if not self._reachable:
+                await asyncio.sleep(backoff_s)  # new rows are no reason to hurry an absent cloud
+
+    async def refresh(self) -> bool:
+        """Take over the registry if it changed; returns whether it did.
+
+        Raises:
+            CloudUnreachable, CloudRefused: The cloud does not give it.
+        """
+        registry = await self._cloud.registry(self._household.registry.version)
+        if registry is None:
+            return False
+        await self._store.write(lambda db: save_registry(db, registry))
+        await self._store.read(self._household.load)
+        log.info(
+            "registry.refreshed",
+            version=registry.version,
+            collars=len(registry.collars),
+            grants=len(registry.grants),
+        )
+        return True
+
+    async def upload(self) -> bool:
+        """Send the next batch; returns whether there was one.
+
+        Raises:
+            CloudUnreachable, CloudRefused: It stays queued.
+        """
+        now = datetime.now(UTC)
+        batch = await self._store.write(lambda db: next_batch(db, self._household, now))
+        if batch is None:
+            await self._store.write(lambda db: prune(db, now))
+            return False
+        try:
+            receipt = await self._cloud.send(batch)
+        except CloudRefused as error:
+            if error.status in RETRY_STATUS:
+                raise
+            log.error("uplink.refused", first_id=batch.first_id, error=str(error))
+            reason = str(error)
+            await self._store.write(lambda db: refuse_batch(db, batch, reason, now))
+            return True
+        synced = await self._store.write(lambda db: settle_batch(db, batch, receipt.refused, now))
+        SYNCED.inc(synced)
+        if receipt.refused:
+            log.warning("uplink.rows_refused", rows=len(receipt.refused), first=receipt.refused[0])
+        return True
+
+    async def _observe_lag(self) -> None:
+        lag = await self._store.read(lag_by_stream)
+        now = datetime.now(UTC)
+        for stream in Stream:
+            _, oldest = lag.get(stream.value, (0, now))
+            SYNC_LAG.labels(stream.value).set((now - oldest).total_seconds())
+
+    def _note(self, *, reachable: bool, error: str = "") -> None:
+        CLOUD_REACHABLE.set(reachable)
+        if reachable is self._reachable:
+            return
+        if reachable:
+            log.info("cloud.reachable")
+        else:
+            log.warning("cloud.unreachable", error=error)
+        self._reachable = reachable
+
+
+def load_key(path: Path) -> Ed25519PrivateKey:
+    """The gateway's own key, made at the first start with mode 0600."""
+    if not path.exists():
+        key = Ed25519PrivateKey.generate()
+        raw = key.private_bytes(
+            serialization.Encoding.Raw,
+            serialization.PrivateFormat.Raw,
+            serialization.NoEncryption(),
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(raw.hex())
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text().strip()))
