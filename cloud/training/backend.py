@@ -1,0 +1,59 @@
+"""TensorFlow, imported late, quietly, and made repeatable; and its way to int8."""
+
+import os
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+REPRESENTATIVE = 400  # windows that set the int8 grids; more changed no grid by a step
+
+
+def load(seed: int) -> tuple[Any, Any]:
+    """Keras and TensorFlow, seeded; the import takes seconds and a gigabyte, so nobody pays it twice.
+
+    The same seed, data, machine type and TensorFlow give the same bytes: operations are
+    deterministic and single-threaded. Another CPU may add floats in another order.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its kernels depend on the CPU model
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of TensorFlow's own imports; none is ours to act on
+        import keras
+        import tensorflow as tf
+
+    keras_: Any = keras
+    tf_: Any = tf
+    keras_.utils.set_random_seed(seed)
+    tf_.config.experimental.enable_op_determinism()
+    return keras_, tf_
+
+
+def to_int8(model: Any, inputs: FloatArray, tf: Any) -> bytes:
+    """The model as a full-int8 .tflite.
+
+    Args:
+        model: Of Keras.
+        inputs: Examples of every class: the int8 grids are set by what they reach.
+        tf: From `load`.
+    """
+    chosen = inputs[np.linspace(0, len(inputs) - 1, min(REPRESENTATIVE, len(inputs))).astype(int)]
+
+    def examples() -> Any:
+        for row in chosen:
+            yield [row[None]]
+
+    with warnings.catch_warnings():
+        # "Statistics for quantized inputs were expected, but not specified": they are, by examples
+        warnings.simplefilter("ignore")
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = examples
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+        return bytes(converter.convert())

@@ -1,0 +1,100 @@
+"""How good a model is on animals it has never met."""
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score, roc_auc_score
+
+from cloud.training.dataset import Dataset
+
+FloatArray = NDArray[np.float32]
+Metrics = dict[str, object]
+
+
+def threshold_for_coverage(scores: FloatArray, coverage: float) -> float:
+    """The best score under which to abstain, so that this share of windows is still decided.
+
+    >>> threshold_for_coverage(np.array([[0.9, 0.1], [0.6, 0.4]], np.float32), 0.5)
+    0.9
+    """
+    best = np.sort(scores.max(axis=1))
+    return round(float(best[int((1.0 - coverage) * len(best))]), 4)
+
+
+def activity_metrics(
+    data: Dataset, labels: list[str], scores: FloatArray, abstain_below: float = 0.0
+) -> Metrics:
+    """Macro-F1, per class and per animal; and what abstaining buys.
+
+    F1 counts every window. Coverage is the share that the model decides, and ``covered_accuracy``
+    how often it is right there.
+    """
+    names = np.array(labels)
+    guess = names[np.argmax(scores, axis=1)]
+    sure = scores.max(axis=1) >= abstain_below
+    right = guess == data.labels
+    return {
+        "windows": len(data),
+        "macro_f1": _macro(data.labels, guess, labels),
+        "accuracy": _share(right),
+        "coverage": _share(sure),
+        "covered_accuracy": _share(right[sure]),
+        "per_class": _per_class(data.labels, guess, labels),
+        "per_animal": {
+            str(animal): {
+                "macro_f1": _macro(data.labels[mine], guess[mine], labels),
+                "coverage": _share(sure[mine]),
+                "per_class": _per_class(data.labels[mine], guess[mine], labels),
+            }
+            for animal in np.unique(data.animals)
+            for mine in [data.animals == animal]
+        },
+    }
+
+
+def anomaly_metrics(data: Dataset, errors: FloatArray, threshold: float) -> Metrics:
+    """Area under the ROC curve, and recall and false alarms at the threshold."""
+    wrong = data.anomalies != ""
+    over = errors > threshold
+    return {
+        "windows": len(data),
+        "anomalous": int(wrong.sum()),
+        "auc": _auc(wrong, errors),
+        "recall": _share(over[wrong]),
+        "false_alarms": _share(over[~wrong]),
+        "per_kind": {
+            str(kind): {"auc": _auc(mine[mine | ~wrong], errors[mine | ~wrong]), "recall": recall}
+            for kind in np.unique(data.anomalies[wrong])
+            for mine in [data.anomalies == kind]
+            for recall in [_share(over[mine])]
+        },
+        "per_animal": {
+            str(animal): {
+                "auc": _auc(wrong[mine], errors[mine]),
+                "recall": _share(over[mine & wrong]),
+                "false_alarms": _share(over[mine & ~wrong]),
+            }
+            for animal in np.unique(data.animals)
+            for mine in [data.animals == animal]
+        },
+    }
+
+
+def _macro(truth: NDArray[np.str_], guess: NDArray[np.str_], labels: list[str]) -> float:
+    return round(float(f1_score(truth, guess, labels=labels, average="macro", zero_division=0)), 4)
+
+
+def _per_class(
+    truth: NDArray[np.str_], guess: NDArray[np.str_], labels: list[str]
+) -> dict[str, float]:
+    each = np.atleast_1d(f1_score(truth, guess, labels=labels, average=None, zero_division=0))
+    return {label: round(float(f1), 4) for label, f1 in zip(labels, each, strict=True)}
+
+
+def _share(hits: NDArray[np.bool_]) -> float | None:
+    return None if len(hits) == 0 else round(float(np.mean(hits)), 4)
+
+
+def _auc(wrong: NDArray[np.bool_], errors: FloatArray) -> float | None:
+    """None when there is nothing to tell apart."""
+    both = bool(wrong.any()) and not bool(wrong.all())
+    return round(float(roc_auc_score(wrong, errors)), 4) if both else None
