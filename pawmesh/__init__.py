@@ -1,0 +1,1 @@
+"""The command: starts the parts, with an embedded broker and database where none is given."""
