@@ -13,10 +13,9 @@ EXIT_PORT_IN_USE, EXIT_OTHER_VERSION, EXIT_NO_ACCESS = 4, 5, 6
 
 def main() -> int:
     """Serve until interrupted; the exit code says what was wrong."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end us in good order
     try:
-        asyncio.run(run(Settings()))
-    except KeyboardInterrupt:
+        asyncio.run(_until_signalled())
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 0
     except StoreNewer as error:
         return _fail(EXIT_OTHER_VERSION, error)
@@ -28,6 +27,13 @@ def main() -> int:
             return _fail(EXIT_PORT_IN_USE, error)
         raise
     return 0
+
+
+async def _until_signalled() -> None:
+    """SIGTERM ends us in the same good order as SIGINT, which ``asyncio.run`` sees to."""
+    task = asyncio.ensure_future(run(Settings()))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await task
 
 
 def _fail(code: int, error: Exception) -> int:

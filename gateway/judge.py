@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from gateway.alerts import Alert, apply_finding, is_live, note_notified
-from gateway.host import PluginFault, PluginHost, granted_values
+from gateway.host import PluginFault, PluginHost, PluginState
 from gateway.metrics import PLUGIN_FAULTS
 from gateway.registry import Household
 from gateway.store import Store, from_us, to_us
@@ -27,8 +27,6 @@ from plugins.sdk import Input, Inputs, Outputs, Record, Zone
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 BATCH_LIMIT = 500  # messages shown to a plugin at once
-TRIES = 3  # before a batch that a plugin fails on is passed over
-RETRY_S = 0.5
 STREAMS = {Kind.EPOCH: Input.EPOCH, Kind.FIX: Input.FIX, Kind.EVENT: Input.EVENT}
 
 
@@ -69,8 +67,6 @@ class Judge:
         self._id = plugin_id
         self._manifest = host.plugins[plugin_id].manifest
         self._notify = notify
-        self._sees_place = "lat_deg" in self._manifest.inputs.get(Input.FIX, [])
-        self._tries = 0
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -90,24 +86,14 @@ class Judge:
             return news.full
         pet_ids = list(news.pets)
         outcomes = await self._host.judge(self._id, [self._inputs(each, news) for each in pet_ids])
-        if self._try_again(outcomes):
-            await asyncio.sleep(RETRY_S)
-            return True
+        if self._host.plugins[self._id].state is PluginState.DISABLED:
+            return False  # the cursor stays: mended, it goes on from here
         now = datetime.now(UTC)
         judged = dict(zip(pet_ids, outcomes, strict=True))
         raised = await self._store.write(lambda db: self._apply(db, news, judged, now))
         if raised:
             await self._tell(raised)
         return news.full
-
-    def _try_again(self, outcomes: list[Outputs | PluginFault]) -> bool:
-        """A plugin that died sees it again; one that keeps failing does not hold up the rest."""
-        failed = any(isinstance(outcome, PluginFault) for outcome in outcomes)
-        self._tries = self._tries + 1 if failed else 0
-        if self._tries < TRIES:
-            return failed
-        self._tries = 0
-        return False
 
     def _news(self, db: sqlite3.Connection) -> News:
         kinds = [kind.value for kind, stream in STREAMS.items() if stream in self._manifest.inputs]
@@ -138,8 +124,7 @@ class Judge:
         message = decode(topic, row["payload"], row["content_type"]).message
         if not isinstance(message, Message):
             raise TypeError(f"message {row['id']} has no key")
-        values = granted_values(self._manifest, STREAMS[kind], msgspec.structs.asdict(message))
-        record = Record(observed_at=message.observed_at, values=values)
+        record = Record(message.observed_at, msgspec.structs.asdict(message))
         seen.records.setdefault(STREAMS[kind], []).append(record)
         seen.received_us[message.observed_at] = row["received_us"]
 
@@ -149,9 +134,7 @@ class Judge:
             species=self._species(pet_id),
             now=datetime.now(UTC),
             records=news.pets[pet_id].records,
-            zones=[zone for owner, zone in news.zones if owner in (None, pet_id)]
-            if self._sees_place
-            else [],
+            zones=[zone for owner, zone in news.zones if owner in (None, pet_id)],
             settings=dict(self._manifest.settings),
             state=news.states.get(pet_id, {}),
         )

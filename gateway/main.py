@@ -5,7 +5,7 @@ import random
 import secrets
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -175,7 +175,14 @@ async def serve(app: FastAPI, settings: Settings) -> None:
     """Answer HTTP until cancelled."""
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
     with socket.create_server((settings.host, settings.port), backlog=128) as listener:
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await _Server(config).serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that leaves signals to us: the whole process ends in one order."""
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        return nullcontext()
 
 
 def load_token(path: Path) -> str:

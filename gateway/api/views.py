@@ -163,16 +163,19 @@ def alerts(
     return [
         AlertView(
             alert_id=row["id"],
+            pet_id=row["pet_id"],
+            plugin_id=row["plugin_id"],
+            key=row["key"],
+            title=row["title"],
+            severity=row["severity"],
+            confidence=row["confidence"],
             detail=json.loads(row["detail"]),
-            **{
-                name: row[name]
-                for name in ("pet_id", "plugin_id", "key", "title", "severity", "confidence")
-            },
+            observed_at=from_us(row["observed_us"]),
+            raised_at=from_us(row["raised_us"]),
+            cleared_at=_instant(row["cleared_us"]),
+            acknowledged_at=_instant(row["acknowledged_us"]),
+            notified_at=_instant(row["notified_us"]),
             latency_ms=row["latency_ms"],
-            **{
-                f"{name}_at": None if row[f"{name}_us"] is None else from_us(row[f"{name}_us"])
-                for name in ("observed", "raised", "cleared", "acknowledged", "notified")
-            },
         )
         for row in rows
     ]
@@ -202,6 +205,10 @@ def outbox(db: sqlite3.Connection, limit: int) -> list[OutboxView]:
         )
         for row in db.execute("SELECT * FROM outbox ORDER BY id DESC LIMIT ?", (limit,))
     ]
+
+
+def _instant(us: int | None) -> datetime | None:
+    return None if us is None else from_us(us)
 
 
 def _pet(db: sqlite3.Connection, household: Household, collar_id: str, now: datetime) -> PetView:
