@@ -1,0 +1,1 @@
+"""How lively the pet is against its own usual day. Its entry is ``plugin.py``."""
