@@ -19,9 +19,15 @@ class Contiguity:
         self.next = next_key
         self.acked = acked
         self.lost = lost
+        self.knows_all = True
+        """Whether every held key from ``next`` on is remembered here."""
         self._ahead: set[Key] = set()
         self._births: set[int] = set()  # boots whose first message is ahead
         self._previous: dict[int, Key | None] = {}
+
+    def is_new(self, key: Key) -> bool:
+        """Whether ``key`` is certainly not held; of an old key one has to look it up."""
+        return (self.next is None or key >= self.next) and key not in self._ahead
 
     def hold(self, key: Key, message: Message | None = None) -> None:
         """``key`` is safe: stored, or refused for good."""
@@ -31,6 +37,7 @@ class Contiguity:
             self._births.add(key.boot)
             self._previous[key.boot] = message.previous if isinstance(message, Birth) else None
         elif len(self._ahead) >= MAX_AHEAD:
+            self.knows_all = False
             return
         self._ahead.add(key)
         self._advance()

@@ -1,9 +1,10 @@
 """The door: received, validated, committed, and only then acknowledged to broker and collar."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -30,7 +31,7 @@ KEPT_REJECTED = 10_000  # rows
 INSERT_MESSAGE = """
 INSERT INTO message (collar_id, boot, seq, kind, pet_id, observed_us, sent_us, received_us,
                      content_type, digest, payload, extra)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class Admitted:
     topic: Topic
     message: Message
     extra: dict[str, Any] | None
+    content_type: str
 
 
 @dataclass(slots=True)
@@ -92,7 +94,7 @@ class Ingest:
 
     def _judge(self, batch: list[Delivery], received_at: datetime) -> Sorted:
         judged = Sorted()
-        latest = received_at.timestamp() + MAX_FUTURE_S
+        latest = received_at + timedelta(seconds=MAX_FUTURE_S)
         for delivery in batch:
             topic = None
             try:
@@ -107,13 +109,14 @@ class Ingest:
                 if isinstance(decoded.message, Status):
                     judged.statuses.append(decoded.message)
                 elif isinstance(decoded.message, Message):
-                    if decoded.message.observed_at.timestamp() > latest:
+                    if decoded.message.observed_at > latest:
                         raise Rejected(
                             RejectReason.FUTURE_DATED,
                             f"observed_at {decoded.message.observed_at.isoformat()} is ahead of us",
                         )
+                    form = content_type_of(delivery.payload, delivery.content_type)
                     judged.admitted.append(
-                        Admitted(delivery, topic, decoded.message, decoded.extra)
+                        Admitted(delivery, topic, decoded.message, decoded.extra, form)
                     )
             except Rejected as error:
                 judged.refused.append(self._refuse(delivery, topic, error))
@@ -129,10 +132,16 @@ class Ingest:
 
     def _commit(self, db: sqlite3.Connection, judged: Sorted, received_at: datetime) -> set[str]:
         received_us = to_us(received_at)
-        touched: set[str] = set()
-        for each in judged.admitted:
-            self._commit_message(db, each, received_us, judged.refused)
-            touched.add(each.topic.collar_id)
+        touched = {each.topic.collar_id for each in judged.admitted}
+        fresh = [each for each in judged.admitted if self._take_if_new(db, each)]
+        db.executemany(INSERT_MESSAGE, [self._row(each, received_us) for each in fresh])
+        if len(fresh) < len(judged.admitted):
+            new = {id(each) for each in fresh}
+            seen = (each for each in judged.admitted if id(each) not in new)
+            conflicts = (self._look_up(db, each, received_us) for each in seen)
+            judged.refused += [refused for refused in conflicts if refused is not None]
+        for kind, messages in Counter(each.topic.kind for each in fresh).items():
+            MESSAGES.labels(kind.value).inc(messages)
         for status in judged.statuses:
             _commit_status(db, status, received_us)
             if status.log_start is not None:
@@ -151,14 +160,46 @@ class Ingest:
             _save_run(db, collar_id, self._run(collar_id))
         return touched
 
-    def _commit_message(
-        self, db: sqlite3.Connection, each: Admitted, received_us: int, refused: list[Refused]
-    ) -> None:
+    def _take_if_new(self, db: sqlite3.Connection, each: Admitted) -> bool:
+        """Hold a message whose key was never seen; the others are looked up afterwards."""
+        message, run = each.message, self._run(each.message.collar_id)
+        if not run.is_new(message.key):
+            return False
+        if not run.knows_all and _held_digest(db, message) is not None:
+            return False
+        run.hold(message.key, message)
+        self._note(db, each)
+        return True
+
+    def _note(self, db: sqlite3.Connection, each: Admitted) -> None:
+        """Remember what a new message says beside its content."""
+        message = each.message
+        self._content_type[message.collar_id] = each.content_type
+        if each.extra:
+            count(db, "unknown_fields", len(each.extra))
+        if isinstance(message, Birth) and message.seals:
+            boot = (message.collar_id, message.boot)
+            db.execute("INSERT OR IGNORE INTO sealing_boot VALUES (?, ?)", boot)
+
+    def _look_up(self, db: sqlite3.Connection, each: Admitted, received_us: int) -> Refused | None:
+        """A key that was seen: the same message again, another under its key, or a late one."""
+        message, delivery = each.message, each.delivery
+        held = _held_digest(db, message)
+        if held is None:  # refused or given up before, and here it is
+            db.execute(INSERT_MESSAGE, self._row(each, received_us))
+            self._note(db, each)
+        elif held != digest(delivery.payload):
+            detail = f"({message.boot}, {message.seq}) is held with other content"
+            return Refused(delivery, message.collar_id, message.key, RejectReason.CONFLICT, detail)
+        else:
+            count(db, "duplicates", not delivery.retained)
+        self._run(message.collar_id).hold(message.key, message)
+        return None
+
+    def _row(self, each: Admitted, received_us: int) -> tuple[Any, ...]:
         message, delivery = each.message, each.delivery
         observed_us = to_us(message.observed_at)
-        content_type = content_type_of(delivery.payload, delivery.content_type)
-        fingerprint = digest(delivery.payload)
-        row = (
+        return (
             message.collar_id,
             message.boot,
             message.seq,
@@ -167,28 +208,11 @@ class Ingest:
             observed_us,
             to_us(delivery.sent_at) if delivery.sent_at else None,
             received_us,
-            content_type,
-            fingerprint,
+            each.content_type,
+            digest(delivery.payload),
             delivery.payload,
             msgspec.msgpack.encode(each.extra) if each.extra else None,
         )
-        self._content_type[message.collar_id] = content_type
-        if db.execute(INSERT_MESSAGE, row).rowcount == 1:
-            MESSAGES.labels(each.topic.kind.value).inc()
-            if each.extra:
-                count(db, "unknown_fields", len(each.extra))
-            if isinstance(message, Birth) and message.seals:
-                key = (message.collar_id, message.boot)
-                db.execute("INSERT OR IGNORE INTO sealing_boot VALUES (?, ?)", key)
-        elif _held_digest(db, message) == fingerprint:
-            count(db, "duplicates", not delivery.retained)
-        else:
-            detail = f"({message.boot}, {message.seq}) is held with other content"
-            refused.append(
-                Refused(delivery, message.collar_id, message.key, RejectReason.CONFLICT, detail)
-            )
-            return
-        self._run(message.collar_id).hold(message.key, message)
 
     def _acknowledge(self, session: Session, touched: set[str], refused: list[Refused]) -> None:
         reasons: dict[str, list[str]] = {}
@@ -237,12 +261,12 @@ class Ingest:
             self._run(row["collar_id"]).hold(Key(row["boot"], row["seq"]))
 
 
-def _held_digest(db: sqlite3.Connection, message: Message) -> bytes:
+def _held_digest(db: sqlite3.Connection, message: Message) -> bytes | None:
     row = db.execute(
         "SELECT digest FROM message WHERE (collar_id, boot, seq) = (?, ?, ?)",
         (message.collar_id, message.boot, message.seq),
     ).fetchone()
-    return bytes(row["digest"])
+    return bytes(row["digest"]) if row else None
 
 
 def _commit_status(db: sqlite3.Connection, status: Status, received_us: int) -> None:

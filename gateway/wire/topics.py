@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Self
 
 from gateway.wire.errors import Rejected, RejectReason
@@ -48,6 +49,7 @@ class Topic:
         return f"{ROOT}/{VERSION}/{self.site}/{self.collar_id}/{self.kind.value}"
 
     @classmethod
+    @lru_cache(maxsize=65_536)  # collars say the same few topics all their life
     def parse(cls, text: str) -> Self:
         """The topic in ``text``.
 

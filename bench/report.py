@@ -1,0 +1,43 @@
+"""What every bench prints and writes: a figure beside its limit or its peer, from one run."""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One measured figure; ``ratio`` is the value beside its baseline of the same run."""
+
+    name: str
+    value: float
+    unit: str
+    baseline: float
+    ratio: float
+    bar: float
+    """What the ratio must reach."""
+    passed: bool
+    n: int
+    """How many rounds or messages it rests on."""
+    notes: str
+
+
+def run(measure: Callable[[], Sequence[Figure]]) -> int:
+    """Measure, print, write ``--json FILE``; 0 when every bar is reached, else 1."""
+    parser = argparse.ArgumentParser(description=measure.__doc__)
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    options = parser.parse_args()
+    figures = measure()
+    for figure in figures:
+        verdict = "reached" if figure.passed else "NOT reached"
+        print(
+            f"{figure.name}: {figure.value:,.4g} {figure.unit} beside {figure.baseline:,.4g}: "
+            f"ratio {figure.ratio:.2f}, bar {figure.bar:g} {verdict} (n={figure.n})\n"
+            f"  {figure.notes}"
+        )
+    if options.json:
+        found = [asdict(figure) for figure in figures]
+        options.json.write_text(json.dumps(found[0] if len(found) == 1 else found, indent=1))
+    return 0 if all(figure.passed for figure in figures) else 1
