@@ -49,6 +49,11 @@ class PetView(BaseModel):
     behaviour: str | None
     """What it mostly did in the last minute we know of; ``null`` before the first."""
     behaviour_at: datetime | None
+    """Beginning of that minute, or of whatever period the collar sums over."""
+    behaviour_until: datetime | None
+    """Its end: how fresh the behaviour is."""
+    heard_at: datetime | None
+    """When the newest of its epochs and fixes was received."""
     odba_g: float | None
     anomaly: float | None
     battery_pct: float | None
@@ -227,6 +232,8 @@ def _pet(db: sqlite3.Connection, household: Household, collar_id: str, now: date
         online=bool(online and online[0]),
         behaviour=None,
         behaviour_at=None,
+        behaviour_until=None,
+        heard_at=from_us(heard_us) if heard_us else None,
         odba_g=None,
         anomaly=None,
         battery_pct=None,
@@ -241,6 +248,7 @@ def _pet(db: sqlite3.Connection, household: Household, collar_id: str, now: date
         seconds = epoch.seconds
         view.behaviour = max(seconds, key=lambda name: seconds[name]) if seconds else None
         view.behaviour_at = epoch.observed_at
+        view.behaviour_until = epoch.observed_at + timedelta(seconds=epoch.period_s)
         view.odba_g, view.anomaly = epoch.odba_g, epoch.anomaly
         view.battery_pct = epoch.battery_pct
     if isinstance(fix, Fix):
