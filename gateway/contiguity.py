@@ -5,7 +5,7 @@ another when its birth (``seq`` 0) names a ``previous`` key that is held, or non
 declares gone (``Status.log_start``) is not waited for.
 """
 
-from gateway.wire.messages import Birth, Key, Message
+from gateway.wire.messages import Key
 
 MAX_AHEAD = 50_000  # keys remembered beyond a gap; the collar sends the others again
 
@@ -22,21 +22,20 @@ class Contiguity:
         self.knows_all = True
         """Whether every held key from ``next`` on is remembered here."""
         self._ahead: set[Key] = set()
-        self._births: set[int] = set()  # boots whose first message is ahead
-        self._previous: dict[int, Key | None] = {}
+        self._births: dict[int, Key | None] = {}
+        """Boots whose first message is ahead, and the key that each of them follows."""
 
     def is_new(self, key: Key) -> bool:
         """Whether ``key`` is certainly not held; of an old key one has to look it up."""
         return (self.next is None or key >= self.next) and key not in self._ahead
 
-    def hold(self, key: Key, message: Message | None = None) -> None:
-        """``key`` is safe: stored, or refused for good."""
+    def hold(self, key: Key, previous: Key | None = None) -> None:
+        """``key`` is safe: stored, or refused for good. ``previous`` is what its birth names."""
         if self.next is not None and key < self.next:
             return
         if key.seq == 0:
-            self._births.add(key.boot)
-            self._previous[key.boot] = message.previous if isinstance(message, Birth) else None
-        elif len(self._ahead) >= MAX_AHEAD:
+            self._births[key.boot] = previous
+        elif len(self._ahead) >= MAX_AHEAD and key != self.next:
             self.knows_all = False
             return
         self._ahead.add(key)
@@ -50,11 +49,9 @@ class Contiguity:
             held = sum(1 for key in self._ahead if self.next <= key < log_start)
             self.lost += log_start.seq - self.next.seq - held
         passed = {key for key in self._ahead if key < log_start}
-        self._ahead -= passed
-        self._births = {boot for boot in self._births if Key(boot, 0) >= log_start}
         if passed:
             self.acked = max(passed)
-        self.next = log_start
+        self._go_to(log_start)
         self._advance()
 
     def _advance(self) -> None:
@@ -64,18 +61,22 @@ class Contiguity:
                 self.acked = self.next
                 self.next = Key(self.next.boot, self.next.seq + 1)
                 continue
-            following = self._following_boot()
-            if following is None:
+            if not self._births or (following := self._following_boot()) is None:
                 return
-            self.next = following
+            self._go_to(Key(following, 0))
 
-    def _following_boot(self) -> Key | None:
-        if not self._births:
-            return None
-        boot = min(self._births)
-        previous = self._previous.get(boot)
-        if previous is not None and (self.next is None or previous >= self.next):
-            return None  # messages of an earlier boot are still owed
-        self._births.discard(boot)
-        self._previous.pop(boot, None)
-        return Key(boot, 0)
+    def _following_boot(self) -> int | None:
+        """The next boot of which it is known that nothing is owed from before it."""
+        here = -1 if self.next is None else self.next.boot
+        follow = (
+            boot
+            for boot, previous in self._births.items()
+            if boot > here
+            and (previous is None or (self.next is not None and previous < self.next))
+        )
+        return min(follow, default=None)
+
+    def _go_to(self, key: Key) -> None:
+        self.next = key
+        self._ahead = {each for each in self._ahead if each >= key}
+        self._births = {boot: known for boot, known in self._births.items() if boot > key.boot}

@@ -15,7 +15,14 @@ from gateway.metrics import MESSAGES, REJECTED
 from gateway.registry import Household
 from gateway.store import Store, to_us
 from gateway.store.store import count
-from gateway.wire.codec import content_type_of, decode, digest, encode, salvage_key
+from gateway.wire.codec import (
+    content_type_of,
+    decode,
+    digest,
+    encode,
+    salvage_key,
+    salvage_previous,
+)
 from gateway.wire.errors import Rejected, RejectReason
 from gateway.wire.messages import MAX_FUTURE_S, Ack, Birth, Key, Message, Status
 from gateway.wire.session import Delivery, Session
@@ -152,7 +159,9 @@ class Ingest:
             REJECTED.labels(refused.reason.value).inc()
             if refused.collar_id in self._household.collars:
                 if refused.key is not None and refused.reason is not RejectReason.CONFLICT:
-                    self._run(refused.collar_id).hold(refused.key)
+                    delivery = refused.delivery
+                    previous = salvage_previous(delivery.payload, delivery.content_type)
+                    self._run(refused.collar_id).hold(refused.key, previous)
                 touched.add(refused.collar_id)
         if judged.refused:
             _prune_rejected(db)
@@ -167,7 +176,7 @@ class Ingest:
             return False
         if not run.knows_all and _held_digest(db, message) is not None:
             return False
-        run.hold(message.key, message)
+        run.hold(message.key, _previous_of(message))
         self._note(db, each)
         return True
 
@@ -193,7 +202,7 @@ class Ingest:
             return Refused(delivery, message.collar_id, message.key, RejectReason.CONFLICT, detail)
         else:
             count(db, "duplicates", not delivery.retained)
-        self._run(message.collar_id).hold(message.key, message)
+        self._run(message.collar_id).hold(message.key, _previous_of(message))
         return None
 
     def _row(self, each: Admitted, received_us: int) -> tuple[Any, ...]:
@@ -218,7 +227,8 @@ class Ingest:
         reasons: dict[str, list[str]] = {}
         for each in refused:
             if each.collar_id in self._household.collars:
-                reasons.setdefault(each.collar_id, []).append(f"{each.reason}: {each.detail}"[:200])
+                said = ascii(f"{each.reason}: {each.detail}")[1:201]  # so that twenty always fit
+                reasons.setdefault(each.collar_id, []).append(said)
         for collar_id in touched:
             acked = self._run(collar_id).acked
             ack = Ack(
@@ -248,17 +258,22 @@ class Ingest:
                WHERE c.collar_id IS NULL OR (m.boot, m.seq) >= (c.next_boot, c.next_seq)
                ORDER BY m.collar_id, m.boot, m.seq"""
         ):
-            message = None
+            previous = None
             if row["kind"] == Kind.BIRTH and row["seq"] == 0:
                 topic = Topic(self._household.registry.site, row["collar_id"], Kind.BIRTH)
-                decoded = decode(topic, row["payload"], row["content_type"]).message
-                message = decoded if isinstance(decoded, Birth) else None
-            self._run(row["collar_id"]).hold(Key(row["boot"], row["seq"]), message)
+                previous = _previous_of(decode(topic, row["payload"], row["content_type"]).message)
+            self._run(row["collar_id"]).hold(Key(row["boot"], row["seq"]), previous)
         for row in db.execute(
-            """SELECT r.collar_id, r.boot, r.seq FROM rejected r JOIN contiguity c USING (collar_id)
+            """SELECT r.collar_id, r.boot, r.seq, r.payload
+               FROM rejected r JOIN contiguity c USING (collar_id)
                WHERE r.reason != 'conflict' AND (r.boot, r.seq) >= (c.next_boot, c.next_seq)"""
         ):
-            self._run(row["collar_id"]).hold(Key(row["boot"], row["seq"]))
+            key, previous = Key(row["boot"], row["seq"]), salvage_previous(row["payload"])
+            self._run(row["collar_id"]).hold(key, previous)
+
+
+def _previous_of(message: object) -> Key | None:
+    return message.previous if isinstance(message, Birth) else None
 
 
 def _held_digest(db: sqlite3.Connection, message: Message) -> bytes | None:

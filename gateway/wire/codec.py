@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -13,6 +14,9 @@ from gateway.wire.topics import Kind, Topic
 
 MSGPACK = "application/msgpack"
 JSON = "application/json"
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # a clock that was never set begins here
+NEVER = Key(2**53 - 1, 2**53 - 1)  # no collar gets there
+MAX_NESTING = 8  # of fields we do not know; those we know nest by two
 
 type_of: Mapping[Kind, type[Message | Status | Ack]] = {
     **MESSAGES,
@@ -80,16 +84,39 @@ def decode(topic: Topic, payload: bytes, content_type: str | None = None) -> Dec
             RejectReason.WRONG_TOPIC,
             f"payload of {message.collar_id} on a topic of {topic.collar_id}",
         )
+    if isinstance(message, Message) and message.observed_at < EARLIEST:
+        raise Rejected(
+            RejectReason.INVALID,
+            f"{message.observed_at.isoformat()} before 1970 - at `$.observed_at`",
+        )
     return Decoded(topic, message, extra)
 
 
 def _decode_newer(reader: _Reader, form: str, payload: bytes) -> tuple[Any, dict[str, Any] | None]:
     fields = decode_raw(payload, form)
-    extra = {name: fields.pop(name) for name in fields.keys() - reader.known}
+    extra = {name: fields.pop(name) for name in sorted(fields.keys() - reader.known)}
+    for name, value in extra.items():
+        if not _is_plain(value, MAX_NESTING):
+            raise Rejected(RejectReason.INVALID, f"Not plain data - at `$.{name}`")
     try:
         return msgspec.convert(fields, reader.type), extra or None
     except msgspec.ValidationError as error:
         raise Rejected(RejectReason.INVALID, str(error)) from None
+
+
+def _is_plain(value: object, depth: int) -> bool:
+    """Whether both encodings can hold it: no huge numbers, unnamed keys, foreign types, abysses."""
+    match value:
+        case dict():
+            return depth > 0 and all(
+                isinstance(name, str) and _is_plain(each, depth - 1) for name, each in value.items()
+            )
+        case list():
+            return depth > 0 and all(_is_plain(each, depth - 1) for each in value)
+        case int():
+            return -(2**63) <= value < 2**64
+        case _:
+            return value is None or isinstance(value, str | float | bytes | datetime)
 
 
 def decode_raw(payload: bytes, content_type: str | None = None) -> dict[str, Any]:
@@ -117,6 +144,14 @@ def salvage_key(payload: bytes, content_type: str | None, collar_id: str | None)
         return msgspec.convert({name: fields.get(name) for name in ("boot", "seq")}, Key)
     except (Rejected, msgspec.ValidationError):
         return None
+
+
+def salvage_previous(payload: bytes, content_type: str | None = None) -> Key | None:
+    """What a refused birth says was written before it; ``NEVER`` when that cannot be read."""
+    try:
+        return msgspec.convert(decode_raw(payload, content_type).get("previous"), Key | None)
+    except (Rejected, msgspec.ValidationError):
+        return NEVER
 
 
 def encode(message: msgspec.Struct, content_type: str = MSGPACK) -> bytes:

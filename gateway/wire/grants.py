@@ -3,9 +3,10 @@
 from datetime import datetime
 from enum import StrEnum
 
+import msgspec
 from msgspec import Struct
 
-from gateway.wire.messages import Id, Instant, Name
+from gateway.wire.messages import MESSAGES, Id, Instant, Name
 from gateway.wire.topics import Kind
 
 
@@ -38,6 +39,11 @@ COARSE_LEAF = {
     Precision.KM1: "position_1km",
     Precision.KM10: "position_10km",
 }
+KNOWN = {
+    kind: {field.name for field in msgspec.structs.fields(MESSAGES[kind])} for kind in STREAM_OF
+}
+"""What may leave at all: a field that we do not know could say anything."""
+KNOWN[Kind.FIX] |= set(COARSE_LEAF.values())
 BESIDE_COARSE = {"accuracy_m", "source", "age_s"}  # say nothing of where
 
 
@@ -64,5 +70,5 @@ class Grant(Struct, frozen=True, kw_only=True):
         if STREAM_OF.get(kind) is not self.stream:
             return set()
         if self.stream is not Stream.POSITION or self.precision is Precision.EXACT:
-            return present
+            return present & KNOWN[kind]
         return present & (BESIDE_COARSE | {COARSE_LEAF[self.precision]})

@@ -16,7 +16,9 @@ from gateway.wire.topics import ID_PATTERN, Kind
 MAX_PAYLOAD_BYTES = 16_384  # below what every broker we know passes on by default
 MAX_FUTURE_S = 300.0  # a collar clock may run ahead of the gateway's by this much
 
-Id = Annotated[str, Meta(pattern=ID_PATTERN)]
+END = r"(?!\n)"  # Python's $ also matches before a last line break
+
+Id = Annotated[str, Meta(pattern=ID_PATTERN + END)]
 Counter = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # exact in JSON readers too
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -65,7 +67,7 @@ class Slot(Struct, frozen=True, kw_only=True, omit_defaults=True):
     slot: Name
     package: Name
     version: Name
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$" + END)]
 
 
 class Birth(Message, frozen=True, kw_only=True, omit_defaults=True):
@@ -86,7 +88,8 @@ class ActivityEpoch(Message, frozen=True, kw_only=True, omit_defaults=True):
 
     period_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
     seconds: Annotated[
-        dict[Annotated[str, Meta(pattern=r"^[a-z][a-z_]{0,23}$")], Seconds], Meta(max_length=32)
+        dict[Annotated[str, Meta(pattern=r"^[a-z][a-z_]{0,23}$" + END)], Seconds],
+        Meta(max_length=32),
     ]
     """Seconds per behaviour, ``unsure`` included."""
     odba_g: Annotated[float, Meta(ge=0, le=64)] = 0.0

@@ -36,6 +36,7 @@ HEADER_FIELDS = ("collar_id", "boot", "seq", "observed_at", "uptime_s", "clock")
 CELLS_PER_DEG = {"position_100m": 1000, "position_1km": 100, "position_10km": 10}
 """Leaf name of each coarser precision, and how many cells a degree is cut into."""
 SALT_BYTES = 16
+HASH_BYTES = 32
 
 _encode = msgspec.msgpack.Encoder(order="sorted").encode
 
@@ -112,6 +113,11 @@ def disclosed_hash(shown: Disclosure) -> bytes:
     """
     if HEADER not in shown.leaves or shown.leaves.keys() & shown.hidden.keys():
         raise WrongSeal("the header is withheld, or a leaf is both shown and hidden")
+    header = shown.leaves[HEADER]
+    if not isinstance(header, list) or (header[:1], header[3:4]) != ([shown.kind], [shown.seq]):
+        raise WrongSeal("the header is of another message")
+    if any(len(each) != HASH_BYTES for each in shown.hidden.values()):
+        raise WrongSeal("a hidden leaf is not a hash")
     if shown.seed is not None:
         if shown.hidden:
             raise WrongSeal("a seed with hidden leaves")
@@ -157,7 +163,8 @@ def verify_root(seal: Seal, message_hashes: Sequence[bytes]) -> None:
     Raises:
         WrongSeal: They do not.
     """
-    if root_of(message_hashes) != seal.root:
+    count = seal.last_seq - seal.first_seq + 1
+    if len(message_hashes) != count or root_of(message_hashes) != seal.root:
         raise WrongSeal("the messages are not those the collar sealed")
 
 
@@ -167,7 +174,10 @@ def _salts(seed: bytes, count: int) -> list[bytes]:
 
 
 def _leaf(salt: bytes, name: str, value: Any) -> bytes:
-    return hashlib.sha256(b"\x00" + salt + _encode((name, value))).digest()
+    try:
+        return hashlib.sha256(b"\x00" + salt + _encode((name, value))).digest()
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise WrongSeal(f"{name} has no canonical form: {error}") from error
 
 
 def _node(prefix: bytes, hashes: Iterable[bytes]) -> bytes:

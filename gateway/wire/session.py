@@ -11,7 +11,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -51,7 +51,10 @@ class BrokerUrl:
         """
         parts = urlsplit(url)
         if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-            raise ValueError(f"{url!r} is not a broker: use mqtt://user:password@host:port")
+            raise ValueError(  # without the password
+                f"{parts.scheme}://{parts.hostname or ''} is no broker: "
+                "use mqtt://user:password@host:port"
+            )
         tls = parts.scheme == "mqtts"
         return cls(
             parts.hostname,
@@ -265,7 +268,7 @@ def _sent_at(properties: Sequence[tuple[str, str]]) -> datetime | None:
         if name == "sent_at":
             try:
                 sent_at = datetime.fromisoformat(value)
-            except ValueError:
+                return sent_at.astimezone(UTC) if sent_at.tzinfo else None
+            except (ValueError, OverflowError):
                 return None  # only tells how long it was under way; the message stands without it
-            return sent_at if sent_at.tzinfo else None
     return None

@@ -65,7 +65,7 @@ class Topic:
                 RejectReason.UNSUPPORTED_VERSION,
                 f"topic {version[:16]!r}; {VERSION} is spoken here",
             )
-        if not (_ID.match(site) and _ID.match(collar_id)):
+        if not (_ID.fullmatch(site) and _ID.fullmatch(collar_id)):
             raise Rejected(RejectReason.WRONG_TOPIC, f"site or collar id in {text[:80]!r}")
         try:
             return cls(site, collar_id, Kind(kind))
