@@ -39,7 +39,7 @@ class Fitted:
 
 
 def fit(
-    data: Dataset, labels: list[str], seed: int, *, epochs: int = 12, per_class: int = 300
+    data: Dataset, labels: list[str], seed: int, *, epochs: int = 12, per_class: int = 200
 ) -> Fitted:
     """A classifier of windows.
 

@@ -1,5 +1,7 @@
 """TensorFlow, imported late, quietly, and made repeatable; and its way to int8."""
 
+import contextlib
+import io
 import os
 import warnings
 from typing import Any
@@ -13,7 +15,7 @@ REPRESENTATIVE = 400  # windows that set the int8 grids; more changed no grid by
 
 
 def load(seed: int) -> tuple[Any, Any]:
-    """Keras and TensorFlow, seeded; the import takes seconds and a gigabyte, so nobody pays it twice.
+    """Keras and TensorFlow, seeded; imported here, since that takes seconds and a gigabyte.
 
     The same seed, data, machine type and TensorFlow give the same bytes: operations are
     deterministic and single-threaded. Another CPU may add floats in another order.
@@ -47,8 +49,9 @@ def to_int8(model: Any, inputs: FloatArray, tf: Any) -> bytes:
         for row in chosen:
             yield [row[None]]
 
-    with warnings.catch_warnings():
-        # "Statistics for quantized inputs were expected, but not specified": they are, by examples
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        # Keras prints its whole signature; the converter warns that it "expected statistics for
+        # quantized inputs", which the examples give it
         warnings.simplefilter("ignore")
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]

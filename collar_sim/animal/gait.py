@@ -43,13 +43,13 @@ GROWTH = 0.4  # amplitude ~ Froude^0.4: peak force rises a little less than line
 # Amplitudes: set so that the spread of |a| and of each gyro axis falls where the recorded dogs of
 # the two public collar sets lie (walk 0.2-0.45 g, 45-65 deg/s; run 0.4-1.1 g, 70-95 deg/s).
 WALK = Shape(
-    acc_g=((0.05, 0.17, 0.04, 0.04), (0.17, 0.04, 0.05, 0.03), (0.08, 0.36, 0.06, 0.11)),
+    acc_g=((0.05, 0.17, 0.04, 0.04), (0.17, 0.04, 0.05, 0.03), (0.08, 0.34, 0.06, 0.11)),
     gyr_dps=((45, 12, 7, 3), (15, 38, 7, 6), (38, 8, 5, 2)),
     at_froude=0.3,
 )
 TROT = (
     Shape(  # two beats a stride: the diagonal pairs land alike, so z is nearly all second harmonic
-        acc_g=((0.08, 0.25, 0.06, 0.06), (0.20, 0.06, 0.08, 0.04), (0.10, 0.65, 0.08, 0.16)),
+        acc_g=((0.08, 0.25, 0.06, 0.06), (0.20, 0.06, 0.08, 0.04), (0.10, 0.78, 0.08, 0.18)),
         gyr_dps=((60, 22, 12, 8), (25, 65, 14, 10), (50, 15, 8, 4)),
         at_froude=1.2,
     )

@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float64]
 
 DOG_SHARE = 0.8
 HIP_HEIGHT_PER_KG = 0.165  # m kg^-1/3: geometric similarity, 0.45 m at 20 kg
-AMPLITUDE_SPREAD = 0.25  # log; the public dogs' same-gait spreads differ by about this factor
+AMPLITUDE_SPREAD = 0.22  # log, of all amplitudes together and again of each by itself
 PHASE_SPREAD_RAD = 0.7  # legs of all quadrupeds keep roughly the same order
 
 

@@ -42,6 +42,7 @@ NAMES = (
 )
 ACC_FLOOR_G = 0.004  # sensor noise: below it a logarithm would only tell one noise from another
 GYR_FLOOR_DPS = 0.3
+STEP_FLOOR_G = 0.03  # below it there are no steps that could be uneven, only a still animal
 LIMIT = 8.0  # standard deviations at which a model's view of a feature ends; keeps int8 fine
 
 
@@ -133,5 +134,5 @@ def _uneven(spectrum: FloatArray, freqs_hz: FloatArray) -> FloatArray:
     near[:, 1:-1] += spectrum[:, 2:] + spectrum[:, :-2]
     main = np.argmax(np.where(freqs_hz >= BANDS_HZ["stride"][0], spectrum, 0.0), axis=1)
     row = np.arange(len(spectrum))
-    floor = ACC_FLOOR_G**2
+    floor = STEP_FLOOR_G**2
     return np.log((near[row, main // 2] + floor) / (near[row, main] + floor))
