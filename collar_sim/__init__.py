@@ -1,0 +1,1 @@
+"""Simulated collars: animals with ground truth, and the firmware that watches them."""

@@ -1,0 +1,156 @@
+"""From a fleet file and what the flash remembers to collars that are ready to go on."""
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from collar_sim.animal import Radio, Scenario
+from collar_sim.animal.radio import BAD_S, LOSS_BAD, LOSS_GOOD
+from collar_sim.clock import SimClock
+from collar_sim.firmware.classifier import micro_available
+from collar_sim.firmware.collar import Collar
+from collar_sim.firmware.flash import LOG_BYTES, Flash
+from collar_sim.firmware.slots import Engine, ModelSlots
+from collar_sim.firmware.uplink import Link, Uplink
+from collar_sim.fleet_file import FleetFile, Member
+from collar_sim.production import Production, unpack_carried
+from collar_sim.wearer import Carried, Wearer
+from gateway.wire.session import BrokerUrl
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+NVM_CLOCK, NVM_UNTIL, NVM_CARRIED = "clock", "until", "carried"
+MICRO_COLLARS = 2  # enough to show the real interpreter at work; it holds the GIL
+RADIO_LOSS = 0.02
+
+
+class EngineChoice(StrEnum):
+    """Which interpreter the fleet runs its models on."""
+
+    AUTO = "auto"
+    """The microcontroller's for the first few collars where it exists, LiteRT for the others."""
+    LITERT = "litert"
+    MICRO = "micro"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetOptions:
+    """How a fleet runs."""
+
+    broker: BrokerUrl
+    site: str
+    models: Path
+    seed: int = 0
+    start_at: datetime | None = None
+    """First simulated instant; None: as far back as ``history`` says."""
+    history: timedelta = timedelta(hours=24)
+    speed: float = 1.0
+    scenario: Scenario = Scenario.HOME
+    engine: EngineChoice = EngineChoice.AUTO
+    micro_collars: int = MICRO_COLLARS
+    log_bytes: int = LOG_BYTES
+    radio_loss: float = RADIO_LOSS
+
+
+@dataclass
+class Assembly:
+    """A fleet ready to run."""
+
+    clock: SimClock
+    until: datetime
+    """Up to here everything was simulated before."""
+    wearers: list[Wearer]
+    uplinks: dict[str, Uplink]
+    link: Link
+    slots: list[ModelSlots]
+    production: Production
+    refused: dict[str, str]
+
+
+def assemble(options: FleetOptions, fleet: FleetFile, flash: Flash) -> Assembly:
+    """Boot every member that can run; births are in flash when this returns."""
+    clock, until = _time(options, flash)
+    carried: dict[str, Carried] = {}
+    if (blob := flash.nvm(NVM_CARRIED)) is not None:
+        carried = unpack_carried(blob)
+    flash.boot([member.collar_id for member in fleet.members], options.log_bytes)
+    shelf = _Shelf(options)
+    link = Link(options.broker, options.site)
+    wearers: list[Wearer] = []
+    uplinks: dict[str, Uplink] = {}
+    for index, member in enumerate(fleet.members):
+        collar = Collar(flash.logs[member.collar_id], member.sealing_key(), until)
+        slots = shelf.slots_for(member, index)
+        wearer = Wearer(member, collar, slots, options.seed, options.scenario)
+        if member.collar_id in carried:
+            wearer.resume(carried[member.collar_id], int(until.timestamp()) // 60)
+        collar.be_born(slots.described())
+        wearers.append(wearer)
+        radio = radio_with(member.animal_seed + options.seed, options.radio_loss)
+        uplinks[member.collar_id] = Uplink(link, collar, radio)
+    flash.commit({NVM_UNTIL: until.isoformat().encode()})
+    for collar_id, reason in fleet.refused.items():
+        log.error("collar.refused", collar_id=collar_id, reason=reason)
+    slots = list(shelf.loaded.values())
+    production = Production(wearers, until)
+    return Assembly(clock, until, wearers, uplinks, link, slots, production, dict(fleet.refused))
+
+
+def radio_with(seed: int, mean_loss: float) -> Radio | None:
+    """A link that loses this share of transmissions in the long run, in bursts; None loses none.
+
+    The bad state's length is kept and the good one's is chosen: loss is
+    ``bad_share * LOSS_BAD + (1 - bad_share) * LOSS_GOOD``. Below `LOSS_GOOD` it is never bad.
+    """
+    if mean_loss <= 0:
+        return None
+    bad_share = min(0.9, max(0.0, (mean_loss - LOSS_GOOD) / (LOSS_BAD - LOSS_GOOD)))
+    return Radio(seed, good_s=BAD_S * (1.0 - bad_share) / bad_share if bad_share else math.inf)
+
+
+class _Shelf:
+    """Models in use, each folder and engine loaded once."""
+
+    def __init__(self, options: FleetOptions) -> None:
+        self._options = options
+        self.loaded: dict[tuple[Path, Engine], ModelSlots] = {}
+        choice, exists = options.engine, micro_available()
+        self._micro = {
+            EngineChoice.AUTO: options.micro_collars if exists else 0,
+            EngineChoice.LITERT: 0,
+            EngineChoice.MICRO: 2**31,  # where it is missing, its own refusal says so
+        }[choice]
+
+    def slots_for(self, member: Member, index: int) -> ModelSlots:
+        folder = Path(member.models) if member.models else self._options.models
+        engine = Engine.MICRO if index < self._micro else Engine.LITERT
+        key = folder, engine
+        if key not in self.loaded:
+            self.loaded[key] = ModelSlots.load(folder, engine)
+        return self.loaded[key]
+
+
+def _time(options: FleetOptions, flash: Flash) -> tuple[SimClock, datetime]:
+    """The fleet's clock, and up to when it was simulated; from flash where it ran before."""
+    kept, kept_until = flash.nvm(NVM_CLOCK), flash.nvm(NVM_UNTIL)
+    if kept is not None and kept_until is not None:
+        clock = msgspec.msgpack.decode(kept, type=SimClock)
+        if clock.speed != options.speed:
+            clock = SimClock.starting(clock.now(), options.speed)
+        until = datetime.fromisoformat(kept_until.decode())
+    else:
+        start_at = options.start_at
+        first_at = datetime.now(UTC) - options.history if start_at is None else start_at
+        clock = SimClock.starting(first_at + options.history, options.speed)
+        until = _whole_minute(first_at)
+    flash.commit({NVM_CLOCK: msgspec.msgpack.encode(clock)})
+    return clock, until
+
+
+def _whole_minute(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(second=0, microsecond=0)

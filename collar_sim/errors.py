@@ -1,0 +1,20 @@
+"""What can be wrong with a simulated fleet, and what to do about it."""
+
+
+class SimulatorError(Exception):
+    """Base of all errors of the simulator."""
+
+
+class FleetFileError(SimulatorError):
+    """The fleet file cannot be read; the message says where. Write it anew."""
+
+
+class CollarRefused(SimulatorError):
+    """One collar of the fleet cannot run; the others do. The message names the field to correct."""
+
+
+class FlashError(SimulatorError):
+    """The fleet's flash file cannot be used: damaged, of another program, or in use by another.
+
+    End the other simulator, or give another ``--data-dir``.
+    """

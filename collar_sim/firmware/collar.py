@@ -1,0 +1,86 @@
+"""One collar: turns drafts into numbered, sealed messages in its flash."""
+
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from collar_sim.firmware.flash import Entry, FlashLog, Key
+from collar_sim.firmware.minute import Draft
+from collar_sim.firmware.sealer import Sealer, SealingKey
+from gateway.wire.codec import encode
+from gateway.wire.errors import TooLarge
+from gateway.wire.messages import MESSAGES, Slot
+from gateway.wire.topics import Kind
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+HARDWARE = "pawmesh-sim"
+FIRMWARE = "1.0.0"
+SAMPLE_RATE_HZ = 25.0
+URGENT = frozenset({Kind.BIRTH, Kind.FIX, Kind.EVENT})
+"""Kinds that are sent at once; the others wait some seconds, so that a fleet does not speak in
+chorus at each full minute."""
+
+
+class Collar:
+    """The collar of one pet, from one boot to the next."""
+
+    def __init__(self, flash: FlashLog, key: SealingKey, booted_at: datetime) -> None:
+        self.flash = flash
+        self.collar_id = flash.collar_id
+        self.birth = b""
+        """The first message of this boot, as sent."""
+        self.too_large = 0
+        """Messages dropped because no broker would take them."""
+        self.is_urgent = False
+        """Something urgent was written since the flag was cleared."""
+        self._booted_at = booted_at
+        self._sealer = Sealer(key, flash.collar_id, flash.boot)
+
+    def be_born(self, slots: list[Slot]) -> None:
+        """Write the first message of this boot."""
+        fields: dict[str, Any] = {
+            "hardware": HARDWARE,
+            "firmware": FIRMWARE,
+            "sample_rate_hz": SAMPLE_RATE_HZ,
+            "slots": slots,
+            "seals": True,
+            "previous": self.flash.last,
+        }
+        self.birth = self._write(Kind.BIRTH, self._booted_at, fields, self._booted_at) or b""
+
+    def say(self, draft: Draft) -> None:
+        """Write a message; before it, the seal of the batch that is due."""
+        if self._sealer.is_due(draft.release_at):
+            self.seal(draft.release_at)
+        self._write(draft.kind, draft.observed_at, draft.fields, draft.release_at)
+
+    def seal(self, at: datetime) -> None:
+        """Seal what has not been sealed yet, if anything."""
+        if len(self._sealer):
+            self._write(Kind.SEAL, at, self._sealer.fields(), at)
+
+    def _write(
+        self, kind: Kind, observed_at: datetime, fields: dict[str, Any], at: datetime
+    ) -> bytes | None:
+        flash = self.flash
+        message = MESSAGES[kind](
+            collar_id=self.collar_id,
+            boot=flash.boot,
+            seq=flash.next_seq,
+            observed_at=observed_at,
+            uptime_s=max(0.0, (observed_at - self._booted_at).total_seconds()),
+            **fields,
+        )
+        try:
+            payload = encode(message)
+        except TooLarge as error:  # its number goes to the next one: no gap is left behind
+            self.too_large += 1
+            log.warning("message.too_large", collar_id=self.collar_id, kind=kind, detail=str(error))
+            return None
+        if kind is not Kind.SEAL:
+            self._sealer.add(kind, message.seq, payload, at)
+        flash.put(Entry(Key(message.boot, message.seq), kind, payload))
+        self.is_urgent |= kind in URGENT
+        return payload

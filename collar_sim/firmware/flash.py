@@ -1,0 +1,281 @@
+"""The fleet's non-volatile memory: boot counters, and every message still owed to the gateway.
+
+One SQLite file holds all collars, so that a tick of the fleet is one commit. WAL with
+``synchronous=NORMAL`` keeps every commit through SIGKILL; a torn write is SQLite's to repair.
+A message is committed here before it is sent, and leaves only by the gateway's acknowledgement or,
+when the collar's budget is full, by being overwritten, which is counted and announced.
+
+``published.sqlite`` beside it is no part of the collar: it is the simulator's own record of every
+message that was ever written, kept so that a demo can compare it with what arrived.
+"""
+
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from collar_sim.errors import FlashError
+from gateway.wire.codec import decode_raw, digest
+from gateway.wire.messages import Key
+from gateway.wire.topics import Kind
+
+FLASH_FILE = "flash.sqlite"
+RECORD_FILE = "published.sqlite"
+LOG_BYTES = 262_144  # payload a collar keeps: about a day, in a corner of an 8 MB NOR flash
+MIN_LOG_BYTES = 16_384  # the largest message must fit
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS collar (
+    number INTEGER PRIMARY KEY, collar_id TEXT NOT NULL UNIQUE, boot INTEGER NOT NULL,
+    last_boot INTEGER, last_seq INTEGER, acked_boot INTEGER, acked_seq INTEGER,
+    acked INTEGER NOT NULL DEFAULT 0, overwritten INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS log (
+    number INTEGER NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
+    payload BLOB NOT NULL, PRIMARY KEY (number, boot, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS nvm (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS record.published (
+    collar_id TEXT NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
+    observed_at TEXT NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (collar_id, boot, seq)
+    ) WITHOUT ROWID;
+"""
+INSERT_LOG = "INSERT INTO log VALUES (?, ?, ?, ?, ?)"
+INSERT_RECORD = "INSERT OR IGNORE INTO record.published VALUES (?, ?, ?, ?, ?, ?)"
+DELETE_LOG = "DELETE FROM log WHERE number = ? AND (boot, seq) <= (?, ?)"
+UPDATE_COLLAR = """
+UPDATE collar SET last_boot = ?, last_seq = ?, acked_boot = ?, acked_seq = ?, acked = ?,
+    overwritten = ? WHERE number = ?"""
+SET_NVM = "INSERT INTO nvm VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message in flash."""
+
+    key: Key
+    kind: Kind
+    payload: bytes
+
+
+class FlashLog:
+    """One collar's part of the flash. Positions count its messages since this process started."""
+
+    def __init__(self, number: int, collar_id: str, boot: int, budget_bytes: int) -> None:
+        self.number = number
+        self.collar_id = collar_id
+        self.boot = boot
+        self.budget_bytes = budget_bytes
+        self.next_seq = 0
+        self.last: Key | None = None
+        """The last message ever written."""
+        self.acked_key: Key | None = None
+        self.acked = 0
+        """Messages that the gateway said it has, in all boots."""
+        self.overwritten = 0
+        """Messages lost because the flash was full, in all boots."""
+        self.size_bytes = 0
+        self.first = 0
+        """Position of the oldest message kept."""
+        self.end = 0
+        """Position of the next message to be written."""
+        self.committed = 0
+        """Up to here messages are safe from a power cut, so they may be sent."""
+        self.gone: Key | None = None
+        """Everything up to this key may leave the file at the next commit."""
+        self.progress_s = time.monotonic()
+        """When the gateway last acknowledged something new."""
+        self._entries: dict[int, Entry] = {}
+
+    def __len__(self) -> int:
+        return self.end - self.first
+
+    def __getitem__(self, position: int) -> Entry:
+        return self._entries[position]
+
+    @property
+    def start(self) -> Key | None:
+        """The oldest message that is safe here."""
+        return self._entries[self.first].key if self.first < self.committed else None
+
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether a writer that can wait should."""
+        return self.size_bytes > self.budget_bytes * 3 // 4
+
+    def put(self, entry: Entry) -> None:
+        """Append a message, overwriting the oldest ones where room is needed."""
+        self.size_bytes += len(entry.payload)
+        self._entries[self.end] = entry
+        self.end += 1
+        if entry.key.boot == self.boot:
+            self.next_seq = entry.key.seq + 1
+        self.last = entry.key
+        while self.size_bytes > self.budget_bytes and len(self) > 1:
+            self.overwritten += 1
+            self._drop_first()
+
+    def prune(self, key: Key) -> int:
+        """Forget what the gateway has, everything up to ``key``; returns how many that were.
+
+        A key that was never written is not believed: it would let go of what the gateway, which
+        then remembers another life of this collar, does not have.
+        """
+        if self.last is None or key > self.last:
+            return 0
+        count = 0
+        while self.first < self.committed and self._entries[self.first].key <= key:
+            self._drop_first()
+            count += 1
+        if self.acked_key is None or key > self.acked_key:
+            self.acked_key = key
+        self.acked += count
+        if count:
+            self.progress_s = time.monotonic()
+        return count
+
+    def _drop_first(self) -> None:
+        entry = self._entries.pop(self.first)
+        self.size_bytes -= len(entry.payload)
+        self.first += 1
+        self.gone = entry.key
+
+
+class Flash:
+    """The file. `open` it, `boot` the collars, then write to their logs and `commit`."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self.logs: dict[str, FlashLog] = {}
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path) -> Generator[Self]:
+        """The flash in ``folder``, made if there is none; no other process can have it meanwhile.
+
+        Raises:
+            FlashError: It cannot be used.
+        """
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        db = None
+        try:
+            db = sqlite3.connect(folder / FLASH_FILE, isolation_level=None, timeout=2.0)
+            db.execute("PRAGMA main.locking_mode = EXCLUSIVE")
+            db.execute("PRAGMA main.journal_mode = WAL")
+            db.execute("PRAGMA main.synchronous = NORMAL")
+            db.execute("ATTACH ? AS record", (str(folder / RECORD_FILE),))
+            db.execute("PRAGMA record.journal_mode = WAL")
+            db.execute("PRAGMA record.synchronous = NORMAL")
+            db.executescript(SCHEMA)
+            yield cls(db)
+        except sqlite3.Error as error:
+            raise FlashError(f"{folder / FLASH_FILE}: {error}") from error
+        finally:
+            if db is not None:
+                db.close()
+
+    def boot(self, collar_ids: list[str], budget_bytes: int = LOG_BYTES) -> None:
+        """Raise the boot counter of these collars, durably, and read what they still owe."""
+        self._db.execute("BEGIN IMMEDIATE")
+        for collar_id in collar_ids:
+            number, boot = self._db.execute(
+                """INSERT INTO collar (collar_id, boot) VALUES (?, 1)
+                   ON CONFLICT (collar_id) DO UPDATE SET boot = boot + 1 RETURNING number, boot""",
+                (collar_id,),
+            ).fetchone()
+            self.logs[collar_id] = self._load(FlashLog(number, collar_id, boot, budget_bytes))
+        self._db.execute("COMMIT")
+
+    def commit(self, nvm: dict[str, bytes] | None = None) -> list[FlashLog]:
+        """Make everything written and pruned since the last commit durable, in one transaction.
+
+        Args:
+            nvm: Other things to remember, by name.
+
+        Returns:
+            The logs with new messages to send.
+        """
+        written: list[FlashLog] = []
+        self._db.execute("BEGIN IMMEDIATE")
+        for log in self.logs.values():
+            if log.committed < log.end:
+                written.append(log)
+                fresh = [log[n] for n in range(max(log.committed, log.first), log.end)]
+                self._insert(log, fresh)
+            if log.committed < log.end or log.gone is not None:
+                self._update(log)
+        self._db.executemany(SET_NVM, (nvm or {}).items())
+        self._db.execute("COMMIT")
+        for log in written:
+            log.committed = log.end
+        return written
+
+    def nvm(self, name: str) -> bytes | None:
+        """What was remembered under a name."""
+        row = self._db.execute("SELECT value FROM nvm WHERE name = ?", (name,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def published(self) -> dict[str, int]:
+        """Distinct messages ever written, by kind."""
+        rows = self._db.execute("SELECT kind, count(*) FROM record.published GROUP BY kind")
+        return {str(kind): int(count) for kind, count in rows}
+
+    def _insert(self, log: FlashLog, entries: list[Entry]) -> None:
+        self._db.executemany(
+            INSERT_LOG,
+            [(log.number, e.key.boot, e.key.seq, e.kind.value, e.payload) for e in entries],
+        )
+        self._db.executemany(INSERT_RECORD, [_record(log.collar_id, entry) for entry in entries])
+
+    def _update(self, log: FlashLog) -> None:
+        if log.gone is not None:
+            self._db.execute(DELETE_LOG, (log.number, log.gone.boot, log.gone.seq))
+            log.gone = None
+        last, acked = log.last, log.acked_key
+        self._db.execute(
+            UPDATE_COLLAR,
+            (
+                last.boot if last else None,
+                last.seq if last else None,
+                acked.boot if acked else None,
+                acked.seq if acked else None,
+                log.acked,
+                log.overwritten,
+                log.number,
+            ),
+        )
+
+    def _load(self, log: FlashLog) -> FlashLog:
+        last_boot, last_seq, acked_boot, acked_seq, acked, overwritten = self._db.execute(
+            """SELECT last_boot, last_seq, acked_boot, acked_seq, acked, overwritten
+               FROM collar WHERE number = ?""",
+            (log.number,),
+        ).fetchone()
+        rows = self._db.execute(
+            "SELECT boot, seq, kind, payload FROM log WHERE number = ? ORDER BY boot, seq",
+            (log.number,),
+        )
+        entries = [Entry(Key(b, s), Kind(kind), payload) for b, s, kind, payload in rows]
+        # the two files commit one after the other: a kill between them leaves the record behind
+        self._db.executemany(INSERT_RECORD, [_record(log.collar_id, entry) for entry in entries])
+        log.overwritten = overwritten
+        for entry in entries:
+            log.put(entry)
+        log.committed = log.end
+        log.acked = acked
+        log.last = None if last_boot is None else Key(last_boot, last_seq)
+        log.acked_key = None if acked_boot is None else Key(acked_boot, acked_seq)
+        return log
+
+
+def _record(collar_id: str, entry: Entry) -> tuple[str, int, int, str, str, bytes]:
+    observed_at = decode_raw(entry.payload)["observed_at"].isoformat()
+    return (
+        collar_id,
+        entry.key.boot,
+        entry.key.seq,
+        entry.kind.value,
+        observed_at,
+        digest(entry.payload),
+    )

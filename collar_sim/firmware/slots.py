@@ -1,0 +1,147 @@
+"""The collar's model slots: what runs on its windows.
+
+A slot whose package is refused stays empty, with the reason; the collar goes on without. Then its
+epochs say ``unsure``, or it raises no anomalies, but it is heard and found.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from collar_sim.firmware.classifier import (
+    AnomalyScorer,
+    Classifier,
+    LiteRtClassifier,
+    MicroClassifier,
+)
+from collar_sim.firmware.epochs import RATE_HZ, WINDOW_SAMPLES, labels_of
+from gateway.wire.messages import Slot
+from plugins.sdk.behaviours import Behaviour
+from plugins.sdk.errors import ModelRefused, PluginError
+from plugins.sdk.manifest import Model, Task
+from plugins.sdk.package import Package
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.intp]
+
+ACTIVITY, ANOMALY = "activity", "anomaly"
+"""The slots; in a folder of packages each is a folder of that name."""
+
+
+class Engine(StrEnum):
+    """Which interpreter runs the models."""
+
+    LITERT = "litert"
+    """Many windows at once."""
+    MICRO = "micro"
+    """The microcontroller's own, one window at a time."""
+
+
+@dataclass
+class ModelSlots:
+    """Loaded models, shared by all collars that run the same packages on the same engine."""
+
+    packages: dict[str, Package] = field(default_factory=dict[str, Package])
+    refused: dict[str, str] = field(default_factory=dict[str, str])
+    """Why a slot is empty."""
+    windows: int = 0
+    """How many have been looked at."""
+    _activity: Classifier | None = None
+    _anomaly: AnomalyScorer | None = None
+
+    @classmethod
+    def load(cls, folder: Path, engine: Engine = Engine.LITERT) -> "ModelSlots":
+        """The packages ``activity`` and ``anomaly`` of a folder, as far as they may run."""
+        slots = cls()
+        make = MicroClassifier if engine is Engine.MICRO else LiteRtClassifier
+        for name, task in ((ACTIVITY, Task.CLASSIFY), (ANOMALY, Task.RECONSTRUCT)):
+            try:
+                package = Package.load(folder / name)
+                _require(package, task)
+                classifier = make(package)
+                if task is Task.CLASSIFY:
+                    slots._activity = classifier
+                else:
+                    slots._anomaly = AnomalyScorer(package, classifier)
+                slots.packages[name] = package
+            except (PluginError, RuntimeError, ValueError) as error:  # interpreters raise both
+                slots._refuse(name, str(error), folder)
+        return slots
+
+    @property
+    def labels(self) -> list[Behaviour]:
+        """Of the activity model; empty without one."""
+        model = self._model(ACTIVITY)
+        return [] if model is None else list(model.labels)
+
+    def ref(self, slot: str) -> str | None:
+        """``id@version`` of what a slot holds."""
+        package = self.packages.get(slot)
+        return None if package is None else package.ref
+
+    def described(self) -> list[Slot]:
+        """The slots as a birth lists them."""
+        return [
+            Slot(
+                slot=name,
+                package=package.manifest.id,
+                version=package.manifest.version,
+                sha256=package.manifest.model.sha256,
+            )
+            for name, package in self.packages.items()
+            if package.manifest.model is not None
+        ]
+
+    def behaviours(self, windows: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Label index of each window (``len(labels)`` for unsure), and its probability.
+
+        Args:
+            windows: Shape (n, 100, 6).
+        """
+        self.windows += len(windows)
+        model = self._model(ACTIVITY)
+        if self._activity is not None and model is not None:
+            try:
+                scores = self._activity.predict(windows)
+                return labels_of(scores, model.abstain_below), scores.max(axis=1)
+            except (RuntimeError, ValueError) as error:
+                self._activity = None
+                self._refuse(ACTIVITY, f"failed on a window: {error}")
+        unsure = np.full(len(windows), len(self.labels), np.intp)
+        return unsure, np.zeros(len(windows), np.float32)
+
+    def anomalies(self, windows: FloatArray) -> FloatArray:
+        """Anomaly score of each window, 0.5 at the threshold; 0 without a model."""
+        if self._anomaly is not None:
+            try:
+                return self._anomaly.score(windows)
+            except (RuntimeError, ValueError) as error:
+                self._anomaly = None
+                self._refuse(ANOMALY, f"failed on a window: {error}")
+        return np.zeros(len(windows), np.float32)
+
+    def _model(self, slot: str) -> Model | None:
+        package = self.packages.get(slot)
+        return None if package is None else package.manifest.model
+
+    def _refuse(self, slot: str, reason: str, folder: Path | None = None) -> None:
+        self.packages.pop(slot, None)
+        self.refused[slot] = reason
+        log.warning("model.refused", slot=slot, reason=reason, folder=str(folder or ""))
+
+
+def _require(package: Package, task: Task) -> None:
+    model = package.manifest.model
+    if model is None or model.task is not task:
+        raise ModelRefused(f"{package.ref} is no model to {task}")
+    if model.samples != WINDOW_SAMPLES or model.rate_hz != RATE_HZ:
+        raise ModelRefused(
+            f"{package.ref} wants {model.samples} samples at {model.rate_hz:g} Hz, "
+            f"this collar takes {WINDOW_SAMPLES} at {RATE_HZ}"
+        )

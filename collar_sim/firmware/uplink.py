@@ -1,0 +1,275 @@
+"""A collar's connection: sends its flash log in order until the gateway says that it has it.
+
+Three things are repaired. A transmission that the radio loses gets no PUBACK: that message alone
+is sent again after `PUBACK_TIMEOUT_S`. A lost connection, or broker: from the oldest message still
+owed, as soon as there is a broker again. A broker that forgot what it had acknowledged, or a
+gateway that died before its commit: when the gateway's own acknowledgement makes no progress
+for `ACK_TIMEOUT_S`, everything owed is sent again (go-back-N), ever more patiently.
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import structlog
+
+from collar_sim.animal import Radio
+from collar_sim.firmware.collar import Collar
+from collar_sim.firmware.flash import Entry
+from gateway.wire.codec import MSGPACK, decode, encode
+from gateway.wire.errors import Rejected, SessionLost
+from gateway.wire.messages import Ack, Presence, Status
+from gateway.wire.session import BrokerUrl, Session, Will, connect
+from gateway.wire.topics import Kind, Topic, ack_filter
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+WINDOW = (
+    200  # messages sent and not acknowledged by the gateway: below any broker's in-flight limit
+)
+PUBACK_TIMEOUT_S = 1.0  # ten times a slow mobile round trip
+ACK_TIMEOUT_S = 10.0  # a gateway commits in 50 ms; one that is slower is busy, not deaf
+MAX_ACK_TIMEOUT_S = 60.0
+ANNOUNCE_S = 1.0  # a full flash moves its start with each message; say so this often at most
+RECONNECT_S = 2.0  # mean wait before the next try, so that a fleet does not return as one
+MAX_CONNECTING = 64  # handshakes at once, of all collars
+FAREWELL_S = 3.0  # for the broker to take the last word
+
+
+@dataclass
+class Link:
+    """What the collars of a process share: where the broker is, and counters of its use."""
+
+    broker: BrokerUrl
+    site: str
+    transmissions: int = 0
+    radio_lost: int = 0
+    refused: int = 0
+    """Messages that the gateway said it would not take."""
+    connecting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONNECTING))
+    _away: set[str] = field(default_factory=set[str])
+
+    def lost(self, collar_id: str, reason: str) -> None:
+        """Note that a collar has no connection; said once per outage, not once per collar."""
+        if not self._away:
+            log.warning("broker.lost", collar_id=collar_id, reason=reason)
+        self._away.add(collar_id)
+
+    def found(self, collar_id: str) -> None:
+        """Note that a collar is connected."""
+        if collar_id in self._away:
+            self._away.discard(collar_id)
+            if not self._away:
+                log.info("broker.back", host=self.broker.host, port=self.broker.port)
+
+
+class Uplink:
+    """Keeps one collar connected. Run `run` as a task; `wake` it when there is more to send."""
+
+    def __init__(self, link: Link, collar: Collar, radio: Radio | None = None) -> None:
+        self._link = link
+        self._collar = collar
+        self._flash = collar.flash
+        self._radio = radio
+        self._wake = asyncio.Event()
+        self._leaving = False
+        self._cursor = 0
+        self._repeats: deque[tuple[float, int]] = deque()
+        self._announced = (0, 0.0)
+        self._first = 0
+        self._progress_s = 0.0
+        self._patience_s = ACK_TIMEOUT_S
+
+    def wake(self) -> None:
+        """There is more to send."""
+        self._wake.set()
+
+    def leave(self) -> None:
+        """Say goodbye and end `run`."""
+        self._leaving = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Stay connected until told to leave."""
+        while not self._leaving:
+            try:
+                async with self._session() as session:
+                    self._link.found(self._collar.collar_id)
+                    await self._converse(session)
+            except SessionLost as error:
+                self._link.lost(self._collar.collar_id, str(error))
+            except Exception as error:  # one collar's trouble is not the fleet's
+                self._link.lost(self._collar.collar_id, repr(error))
+                log.exception("collar.failed", collar_id=self._collar.collar_id)
+            if not self._leaving:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(random.uniform(0.2, 2 * RECONNECT_S)):
+                        await self._left()
+
+    async def _left(self) -> None:
+        while not self._leaving:
+            self._wake.clear()
+            await self._wake.wait()
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncGenerator[Session]:
+        topic = self._topic(Kind.STATUS)
+        will = Will(topic, self._status(Presence.OFFLINE), MSGPACK)
+        connecting = connect(
+            self._link.broker, f"{self._link.site}-{self._collar.collar_id}", will=will
+        )
+        async with self._link.connecting:
+            session = await connecting.__aenter__()
+        try:
+            yield session
+        finally:
+            if not session.is_lost:
+                session.publish(
+                    topic, self._status(Presence.OFFLINE), content_type=MSGPACK, retain=True
+                )
+                with suppress(SessionLost, TimeoutError):
+                    async with asyncio.timeout(FAREWELL_S):
+                        await session.drained()
+            await connecting.__aexit__(None, None, None)
+
+    async def _converse(self, session: Session) -> None:
+        await session.subscribe(ack_filter(self._link.site, self._collar.collar_id), qos=0)
+        self._go_back()
+        self._send_birth(session)
+        self._announce(session)
+        hearing = asyncio.create_task(self._hear(session), name=f"acks-{self._collar.collar_id}")
+        hearing.add_done_callback(lambda _: self._wake.set())
+        try:
+            while not self._leaving:
+                if hearing.done():
+                    hearing.result()
+                    raise SessionLost("the broker closed the connection")
+                rest_s = self._send(session)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(rest_s):
+                        await self._wake.wait()
+        finally:
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
+
+    async def _hear(self, session: Session) -> None:
+        topic = Topic(self._link.site, self._collar.collar_id, Kind.ACK)
+        async for batch in session.batches(limit=50, linger_s=0.0):
+            for delivery in batch:
+                delivery.settle()
+                try:
+                    ack = decode(topic, delivery.payload, delivery.content_type).message
+                except Rejected as error:
+                    log.warning(
+                        "ack.unreadable", collar_id=self._collar.collar_id, detail=error.detail
+                    )
+                    continue
+                if isinstance(ack, Ack):
+                    self._take(ack)
+
+    def _take(self, ack: Ack) -> None:
+        if ack.refused:
+            self._link.refused += len(ack.refused)
+            log.warning(
+                "messages.refused", collar_id=self._collar.collar_id, reasons=ack.refused[:3]
+            )
+        if ack.key is not None and self._flash.prune(ack.key):
+            self._wake.set()
+
+    def _send(self, session: Session) -> float | None:
+        """Send what may be sent now; returns after how many seconds to look again."""
+        self._wake.clear()
+        now_s = time.monotonic()
+        flash = self._flash
+        if flash.first != self._first or self._cursor <= flash.first:  # progress, or none owed
+            self._first, self._progress_s = flash.first, now_s
+            self._patience_s = ACK_TIMEOUT_S
+        self._cursor = max(self._cursor, flash.first)
+        if now_s - self._progress_s >= self._patience_s:
+            self._patience_s = min(2 * self._patience_s, MAX_ACK_TIMEOUT_S)
+            self._progress_s = now_s
+            self._cursor = flash.first
+            self._repeats.clear()
+        if flash.overwritten != self._announced[0] and now_s - self._announced[1] >= ANNOUNCE_S:
+            self._announce(session)
+        while self._repeats and self._repeats[0][0] <= now_s:
+            _, position = self._repeats.popleft()
+            if position >= flash.first:
+                self._transmit(session, position)
+        while self._cursor < min(flash.committed, flash.first + WINDOW):
+            self._transmit(session, self._cursor)
+            self._cursor += 1
+        return self._rest_s(now_s)
+
+    def _rest_s(self, now_s: float) -> float | None:
+        due_s: list[float] = []
+        if self._repeats:
+            due_s.append(self._repeats[0][0])
+        if self._cursor > self._flash.first:
+            due_s.append(self._progress_s + self._patience_s)
+        if self._flash.overwritten != self._announced[0]:
+            due_s.append(self._announced[1] + ANNOUNCE_S)
+        return max(0.0, min(due_s) - now_s) if due_s else None
+
+    def _go_back(self) -> None:
+        self._cursor = self._first = self._flash.first
+        self._progress_s, self._patience_s = time.monotonic(), ACK_TIMEOUT_S
+        self._repeats.clear()
+
+    def _transmit(self, session: Session, position: int) -> None:
+        entry = self._flash[position]
+        now_s = time.monotonic()
+        self._link.transmissions += 1
+        if self._radio is not None and not self._radio.delivers(now_s):
+            self._link.radio_lost += 1
+            self._repeats.append((now_s + PUBACK_TIMEOUT_S, position))
+            return
+        self._publish(session, entry)
+
+    def _publish(self, session: Session, entry: Entry) -> None:
+        session.publish(
+            self._topic(entry.kind),
+            entry.payload,
+            content_type=MSGPACK,
+            sent_at=datetime.now(UTC),
+            retain=entry.kind is Kind.BIRTH and entry.key.boot == self._flash.boot,
+        )
+
+    def _send_birth(self, session: Session) -> None:
+        """Whoever joins later must find it, also on a broker that forgot it."""
+        flash = self._flash
+        if flash.first < flash.committed and flash[flash.first].payload == self._collar.birth:
+            self._transmit(session, flash.first)
+            self._cursor = flash.first + 1
+        elif self._collar.birth:
+            session.publish(
+                self._topic(Kind.BIRTH), self._collar.birth, content_type=MSGPACK, retain=True
+            )
+
+    def _announce(self, session: Session) -> None:
+        self._announced = (self._flash.overwritten, time.monotonic())
+        session.publish(
+            self._topic(Kind.STATUS),
+            self._status(Presence.ONLINE),
+            content_type=MSGPACK,
+            retain=True,
+        )
+
+    def _status(self, state: Presence) -> bytes:
+        flash = self._flash
+        return encode(
+            Status(
+                collar_id=flash.collar_id,
+                state=state,
+                boot=flash.boot,
+                log_start=flash.start if state is Presence.ONLINE else None,
+            )
+        )
+
+    def _topic(self, kind: Kind) -> str:
+        return str(Topic(self._link.site, self._collar.collar_id, kind))

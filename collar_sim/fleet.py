@@ -1,0 +1,234 @@
+"""Many collars in one process: from some time in the past to the present, then along with it.
+
+In catch-up, minutes follow each other as fast as they can be made, sent and acknowledged: a flash
+that is nearly full makes the fleet wait, so that history loses nothing. Once the present is met,
+the next minute is made shortly before it begins, and each message is written when it is known.
+"""
+
+import asyncio
+import time
+from collections import deque
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import structlog
+
+from collar_sim.assembly import NVM_CARRIED, NVM_UNTIL, Assembly
+from collar_sim.firmware.collar import Collar
+from collar_sim.firmware.flash import Flash, FlashLog
+from collar_sim.firmware.minute import MINUTE, Draft
+from collar_sim.production import FleetMinute
+from collar_sim.report import Report
+from collar_sim.truth import Truth
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+TICK_S = 1.0  # wall time between looks at acknowledgements, when there is nothing to write
+RELEASE_SLICE = 200  # messages written between two chances for the connections, about 10 ms
+SPREAD_S = 10.0  # epochs of a live fleet leave spread over this, not in chorus
+ROOM_POLL_S = 0.02
+STUCK_S = 30.0  # a collar that nobody acknowledges for so long, while others are, holds no one up
+STUCK_BEHIND_S = 10.0
+SETTLE_S = 30.0  # for the last acknowledgements after a run that ends by its duration
+HURRIED_S = 5.0  # ditto when told to stop
+LEAVE_S = 10.0
+
+
+class Fleet:
+    """Runs an assembly."""
+
+    def __init__(self, parts: Assembly, flash: Flash, truth: Truth | None = None) -> None:
+        """Of booted collars and the flash that they were booted from."""
+        self._parts = parts
+        self._flash = flash
+        self._truth = truth
+        self._collars = {wearer.collar.collar_id: wearer.collar for wearer in parts.wearers}
+        self._pending: deque[tuple[Draft, Collar]] = deque()
+        self._minutes: deque[FleetMinute] = deque()
+        """Produced, and not yet over."""
+        self._until = parts.until
+        self._produced_until = parts.until
+        self._stop = asyncio.Event()
+        self._is_live = False
+        self._began_s = time.monotonic()
+
+    def stop(self) -> None:
+        """End in good order: seal, publish ``offline``, return."""
+        self._stop.set()
+
+    async def run(self, duration_s: float | None = None) -> Report:
+        """Run until stopped, or for so many seconds of wall time after the present is met."""
+        uplinks = self._parts.uplinks.values()
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(uplink.run(), name=f"uplink-{collar_id}")
+                for collar_id, uplink in self._parts.uplinks.items()
+            ]
+            try:
+                minute = await self._catch_up()
+                if not self._stop.is_set():
+                    await self._live(minute, duration_s)
+                for collar in self._collars.values():
+                    collar.seal(self._until)
+                self._commit(self._until)
+                await self._settle(HURRIED_S if self._stop.is_set() else SETTLE_S)
+                for uplink in uplinks:
+                    uplink.leave()
+                if running:
+                    await asyncio.wait(running, timeout=LEAVE_S)
+            finally:
+                for task in running:
+                    task.cancel()
+                if self._truth is not None:
+                    self._truth.flush()
+        self._commit(self._until)
+        return self.report()
+
+    def report(self) -> Report:
+        """Where things stand."""
+        logs = self._flash.logs.values()
+        by_kind = self._flash.published()
+        seconds = time.monotonic() - self._began_s
+        windows = sum(slots.windows for slots in self._parts.slots)
+        link = self._parts.link
+        return Report(
+            collars=len(self._collars),
+            published=sum(by_kind.values()),
+            by_kind=by_kind,
+            transmissions=link.transmissions,
+            radio_lost=link.radio_lost,
+            overwritten=sum(each.overwritten for each in logs),
+            acked=sum(each.acked for each in logs),
+            owed=sum(len(each) for each in logs),
+            too_large=sum(collar.too_large for collar in self._collars.values()),
+            boots=max((each.boot for each in logs), default=0),
+            seconds=round(seconds, 3),
+            windows=windows,
+            windows_per_s=round(windows / seconds, 1) if seconds else 0.0,
+            simulated_until=self._until,
+            is_live=self._is_live,
+            refused={**self._parts.refused, **self._parts.production.failed},
+            refused_models={
+                slot: reason
+                for slots in self._parts.slots
+                for slot, reason in slots.refused.items()
+            },
+        )
+
+    async def _catch_up(self) -> datetime:
+        """Simulate the past; returns the minute in which the present lies."""
+        minute = self._until.replace(second=0, microsecond=0)
+        while self._parts.clock.now() >= minute + MINUTE and not self._stop.is_set():
+            made = await asyncio.to_thread(self._parts.production.minute, minute)
+            await self._room()
+            self._take(made)
+            await self._release(made.end_at)
+            self._commit(made.end_at)
+            minute = made.end_at
+        return minute
+
+    async def _live(self, minute: datetime, duration_s: float | None) -> None:
+        live_at = self._parts.clock.now().replace(microsecond=0)
+        for wearer in self._parts.wearers:
+            wearer.go_live(live_at)
+        self._is_live = True
+        log.info("fleet.live", collars=len(self._collars), at=live_at.isoformat())
+        async with asyncio.TaskGroup() as tasks:
+            working = [
+                tasks.create_task(self._produce(minute), name="produce"),
+                tasks.create_task(self._keep_step(), name="keep-step"),
+            ]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(duration_s):
+                    await self._stop.wait()
+            for task in working:
+                task.cancel()
+
+    async def _produce(self, minute: datetime) -> None:
+        """Make each minute shortly before it begins."""
+        clock = self._parts.clock
+        while True:
+            began_at = clock.now()
+            self._take(await asyncio.to_thread(self._parts.production.minute, minute))
+            took = clock.now() - began_at
+            minute += MINUTE
+            lead = min(MINUTE, timedelta(seconds=2.0 * clock.speed) + 1.5 * took)
+            await clock.until(minute - lead)
+
+    async def _keep_step(self) -> None:
+        """Write each message when it is due."""
+        clock = self._parts.clock
+        while True:
+            until = max(self._until, min(clock.now(), self._produced_until))
+            await self._release(until)
+            self._commit(until)
+            next_at = until + timedelta(seconds=TICK_S * clock.speed)
+            if self._pending:
+                next_at = min(next_at, self._pending[0][0].release_at)
+            if next_at <= clock.now():  # late, or production is: do not spin
+                await asyncio.sleep(ROOM_POLL_S)
+            await clock.until(next_at)
+
+    def _take(self, made: FleetMinute) -> None:
+        self._pending.extend(made.drafts)
+        self._minutes.append(made)
+        self._produced_until = made.end_at
+
+    async def _release(self, until: datetime) -> None:
+        count = 0
+        while self._pending and self._pending[0][0].release_at <= until:
+            draft, collar = self._pending.popleft()
+            try:
+                collar.say(draft)
+            except Exception as error:  # one collar's trouble is not the fleet's
+                self._parts.production.failed[collar.collar_id] = repr(error)
+                log.exception("collar.failed", collar_id=collar.collar_id)
+            count += 1
+            if count % RELEASE_SLICE == 0:
+                await asyncio.sleep(0)
+
+    def _commit(self, until: datetime) -> None:
+        """Make what was said durable together with how far we are, then let it be sent."""
+        self._until = until
+        nvm = {NVM_UNTIL: until.isoformat().encode()}
+        while self._minutes and self._minutes[0].end_at <= until:
+            over = self._minutes.popleft()
+            nvm[NVM_CARRIED] = over.carried
+            if self._truth is not None:
+                for collar_id, made in over.truth:
+                    self._truth.add(collar_id, made.truth, made.battery_pct)
+        for flash in self._flash.commit(nvm):
+            self._wake(flash)
+
+    def _wake(self, flash: FlashLog) -> None:
+        collar, uplink = self._collars[flash.collar_id], self._parts.uplinks[flash.collar_id]
+        if not self._is_live or collar.is_urgent:
+            uplink.wake()
+        else:
+            share = flash.number * 0.618 % 1.0  # golden ratio: even for any number of collars
+            wait_s = share * SPREAD_S / self._parts.clock.speed
+            asyncio.get_running_loop().call_later(wait_s, uplink.wake)
+        collar.is_urgent = False
+
+    async def _room(self) -> None:
+        """Wait until no collar would have to overwrite what the gateway lacks."""
+        logs = self._flash.logs.values()
+        while not self._stop.is_set():
+            now_s = time.monotonic()
+            newest_s = max((each.progress_s for each in logs), default=0.0)
+            if not any(
+                each.is_nearly_full and not _is_stuck(each, now_s, newest_s) for each in logs
+            ):
+                return
+            await asyncio.sleep(ROOM_POLL_S)
+
+    async def _settle(self, limit_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while any(map(len, self._flash.logs.values())):  # noqa: ASYNC110 - as in _room
+                    await asyncio.sleep(ROOM_POLL_S)
+
+
+def _is_stuck(flash: FlashLog, now_s: float, newest_s: float) -> bool:
+    silent_s, behind_s = now_s - flash.progress_s, newest_s - flash.progress_s
+    return silent_s > STUCK_S and behind_s > STUCK_BEHIND_S

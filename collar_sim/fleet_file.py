@@ -1,0 +1,96 @@
+"""Who is in a fleet: its collars, their keys and their animals, from one JSON file (mode 0600).
+
+``{"collars": [{"collar_id", "signing_key", "salt_secret", "animal_seed", "lat_deg", "lon_deg"}]}``;
+optional per collar: ``scenario``, ``escape_after_s`` (of the live phase), ``models`` (a folder of
+packages of its own). An entry that is wrong is refused with a reason, and the others run.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Meta, Struct
+
+from collar_sim.animal import Scenario
+from collar_sim.errors import CollarRefused, FleetFileError
+from collar_sim.firmware.sealer import SealingKey
+from gateway.wire.messages import Id
+
+Hex32 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    """One collar of the file."""
+
+    collar_id: Id
+    signing_key: Hex32
+    """Ed25519 private key, raw."""
+    salt_secret: Hex32
+    animal_seed: Annotated[int, Meta(ge=0, le=2**53)]
+    lat_deg: Annotated[float, Meta(ge=-85, le=85)]
+    lon_deg: Annotated[float, Meta(ge=-180, le=180)]
+    scenario: Scenario | None = None
+    """None: the fleet's."""
+    escape_after_s: Annotated[float, Meta(ge=0)] | None = None
+    """Seconds of the live phase until it leaves; alone it means the scenario ``escape``."""
+    models: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Member({self.collar_id})"  # never its keys
+
+    def sealing_key(self) -> SealingKey:
+        """Its secrets, ready to use."""
+        return SealingKey(
+            Ed25519PrivateKey.from_private_bytes(bytes.fromhex(self.signing_key)),
+            bytes.fromhex(self.salt_secret),
+        )
+
+
+@dataclass(frozen=True)
+class FleetFile:
+    """The members that can run, and why the others cannot."""
+
+    members: list[Member]
+    refused: dict[str, str]
+
+
+def read_fleet(path: Path) -> FleetFile:
+    """The fleet in a file.
+
+    Raises:
+        FleetFileError: It cannot be read, or holds no list of collars.
+    """
+    try:
+        content = msgspec.json.decode(path.read_bytes())
+        entries = content["collars"]
+    except OSError as error:
+        raise FleetFileError(f"{path}: {error.strerror}") from error
+    except (msgspec.DecodeError, TypeError, KeyError, UnicodeDecodeError) as error:
+        raise FleetFileError(f'{path} is no {{"collars": [..]}}: {error!r}') from error
+    if not isinstance(entries, list):
+        raise FleetFileError(f"{path}: collars is no list")
+    members: dict[str, Member] = {}
+    refused: dict[str, str] = {}
+    for index, entry in enumerate(entries):
+        try:
+            member = _member(entry)
+            if member.collar_id in members:
+                raise CollarRefused(f"{member.collar_id} is listed twice")
+            members[member.collar_id] = member
+        except CollarRefused as error:
+            refused[_name(index, entry)] = str(error)
+    return FleetFile(list(members.values()), refused)
+
+
+def _member(entry: Any) -> Member:
+    try:
+        return msgspec.convert(entry, Member)
+    except msgspec.ValidationError as error:
+        raise CollarRefused(str(error)) from None
+
+
+def _name(index: int, entry: Any) -> str:
+    collar_id = entry.get("collar_id") if isinstance(entry, dict) else None
+    return str(collar_id)[:32] if collar_id else f"#{index}"

@@ -1,0 +1,174 @@
+"""``python -m collar_sim``: run a fleet of simulated collars against a broker."""
+
+import asyncio
+import logging
+import signal
+import stat
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import structlog
+from cyclopts import App, Parameter
+from pydantic import ValidationError
+
+from collar_sim.animal import Scenario
+from collar_sim.assembly import EngineChoice, FleetOptions, assemble
+from collar_sim.errors import FlashError, FleetFileError, SimulatorError
+from collar_sim.firmware.flash import Flash
+from collar_sim.fleet import Fleet
+from collar_sim.fleet_file import read_fleet
+from collar_sim.report import Report
+from collar_sim.settings import Settings
+from collar_sim.truth import Truth
+from gateway.wire.session import BrokerUrl
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+EXIT_USAGE, EXIT_MISSING, EXIT_NO_ACCESS = 2, 3, 6
+
+app = App(name="collar_sim", help="Simulated collars, with animals in them.")
+
+
+async def run(settings: Settings) -> Report:
+    """Run the fleet for its duration, or until SIGINT or SIGTERM; both end it in good order."""
+    path = settings.fleet_file
+    members = read_fleet(path)
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        log.warning("fleet_file.readable", path=str(path), advice="it holds keys: chmod 600")
+    truth = None if settings.truth is None else Truth(settings.truth)
+    with Flash.open(settings.data_dir) as flash:
+        fleet = Fleet(assemble(options_of(settings), members, flash), flash, truth)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with suppress(NotImplementedError):  # Windows: there asyncio.run cancels us
+                loop.add_signal_handler(number, fleet.stop)
+        wait = settings.duration
+        report = await fleet.run(None if wait is None else wait.total_seconds())
+    if settings.report is not None:
+        _write(settings.report, msgspec.json.format(msgspec.json.encode(report)))
+    log.info("fleet.ended", published=report.published, acked=report.acked, owed=report.owed)
+    return report
+
+
+def options_of(settings: Settings) -> FleetOptions:
+    """How the fleet of these settings runs.
+
+    Raises:
+        ValueError: The broker's URL is none.
+    """
+    return FleetOptions(
+        broker=BrokerUrl.parse(settings.broker.get_secret_value(), settings.broker_ca_file),
+        site=settings.site,
+        models=settings.models,
+        seed=settings.seed,
+        start_at=settings.start_at,
+        history=settings.history,
+        speed=settings.speed,
+        scenario=settings.scenario,
+        engine=settings.engine,
+        micro_collars=settings.micro_collars,
+        log_bytes=settings.log_bytes,
+        radio_loss=settings.radio_loss,
+    )
+
+
+@app.default
+def simulate(
+    *,
+    fleet_file: Path | None = None,
+    broker: str | None = None,
+    broker_ca_file: Path | None = None,
+    site: str | None = None,
+    data_dir: Path | None = None,
+    seed: int | None = None,
+    start_at: str | None = None,
+    history: str | None = None,
+    duration: str | None = None,
+    speed: float | None = None,
+    scenario: Scenario | None = None,
+    truth: Path | None = None,
+    report: Path | None = None,
+    engine: EngineChoice | None = None,
+    micro_collars: int | None = None,
+    log_bytes: int | None = None,
+    radio_loss: float | None = None,
+    models: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Simulate collars: a day of history at once, then live.
+
+    Each flag can also be given as an environment variable, ``SIM_`` and its name; a password in
+    the broker's URL belongs there. Logs go to stderr.
+
+    Args:
+        fleet_file: JSON list of the collars with their keys and animals (mode 0600).
+        broker: mqtt://user:password@host:port, or mqtts.
+        broker_ca_file: Authority that the broker's certificate is checked against.
+        site: The site of the gateway that the collars belong to.
+        data_dir: Holds the collars' flash; a fleet goes on where it left off.
+        seed: Gives every animal of the file another life.
+        start_at: First simulated instant, ISO 8601; without it, the history before now.
+        history: How far before its present the fleet starts: 90s, 5m, 24h, 30d.
+        duration: Time to run once the present is met; without it, until stopped.
+        speed: Simulated seconds per second in the live phase.
+        scenario: Course of events, where the fleet file names none.
+        truth: Folder for what really happened, as Parquet.
+        report: File for the run's counts, as JSON.
+        engine: Interpreter of the models.
+        micro_collars: With the engine auto, how many collars run on TFLite-Micro.
+        log_bytes: Payload that one collar's flash log holds.
+        radio_loss: Share of transmissions lost in the long run; they come in bursts.
+        models: Folder of the packages "activity" and "anomaly".
+        as_json: Print the report on stdout.
+    """
+    flags: dict[str, Any] = dict(locals())
+    given = {k: v for k, v in flags.items() if v is not None and k != "as_json"}
+    log_to_stderr()
+    try:
+        done = asyncio.run(run(Settings(**given)))
+    except ValidationError as error:
+        flaws = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        return _fail(EXIT_USAGE, "; ".join(flaws))
+    except (FleetFileError, ValueError) as error:
+        return _fail(EXIT_USAGE, str(error))
+    except FlashError as error:
+        return _fail(EXIT_NO_ACCESS, str(error))
+    except SimulatorError as error:
+        return _fail(EXIT_MISSING, str(error))
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(done).decode() + "\n")
+    return 0
+
+
+def log_to_stderr() -> None:
+    """Logs for people in a terminal, as JSON elsewhere; stdout is for the report."""
+    in_terminal = sys.stderr.isatty()
+    renderer = (
+        structlog.dev.ConsoleRenderer() if in_terminal else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_bytes(content)
+    draft.replace(path)  # a reader finds the whole report or none
+
+
+def _fail(code: int, reason: str) -> int:
+    sys.stderr.write(f"pawmesh sim: {reason}\n")
+    return code

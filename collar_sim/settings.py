@@ -1,0 +1,96 @@
+"""What a fleet of simulated collars needs to know."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from platformdirs import user_data_path
+from pydantic import AwareDatetime, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import plugins
+from collar_sim.animal import Scenario
+from collar_sim.assembly import MICRO_COLLARS, RADIO_LOSS, EngineChoice
+from collar_sim.firmware.flash import LOG_BYTES, MIN_LOG_BYTES
+from gateway.wire.topics import ID_PATTERN
+
+UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
+
+
+def duration(text: str) -> timedelta:
+    """The duration a person wrote: ``90``, ``90s``, ``5m``, ``1.5h``, ``30d``.
+
+    Raises:
+        ValueError: It is none.
+
+    >>> duration("1.5h")
+    datetime.timedelta(seconds=5400)
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no duration: write 90s, 5m, 24h or 30d")
+    return timedelta(seconds=float(match[1]) * UNIT_S[match[2] or "s"])
+
+
+def _duration(value: Any) -> Any:
+    return duration(value) if isinstance(value, str) else value
+
+
+def _instant(value: Any) -> Any:
+    """A date or an instant without an offset is meant in UTC."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), Field(ge=timedelta())]
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+
+
+class Settings(BaseSettings):
+    """Every flag of ``python -m collar_sim``; environment variables begin with ``SIM_``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SIM_", frozen=True, use_attribute_docstrings=True, extra="forbid"
+    )
+
+    fleet_file: Path
+    """JSON list of the collars with their keys and animals (mode 0600)."""
+    broker: SecretStr = SecretStr("mqtt://127.0.0.1:1883")
+    """``mqtt://user:password@host:port``, or ``mqtts``."""
+    broker_ca_file: Path | None = None
+    """Authority that the broker's certificate is checked against; the system's without it."""
+    site: Annotated[str, Field(pattern=ID_PATTERN)] = "home"
+    """The site of the gateway that the collars belong to."""
+    data_dir: Path = Field(default_factory=lambda: user_data_path("pawmesh") / "sim")
+    """Holds the collars' flash, and the record of all that was published."""
+    seed: Annotated[int, Field(ge=0, lt=2**40)] = 0
+    """Gives every animal of the file another life."""
+    start_at: Instant | None = None
+    """First simulated instant; without it, ``history`` before now."""
+    history: Duration = timedelta(hours=24)
+    """How far before its present the fleet starts; sent as fast as it is acknowledged."""
+    duration: Duration | None = None
+    """Wall time to run once the present is met; without it, until stopped."""
+    speed: Annotated[float, Field(gt=0, le=1_000)] = 1.0
+    """Simulated seconds per second in the live phase."""
+    scenario: Scenario = Scenario.HOME
+    """Course of events, where the fleet file names none."""
+    truth: Path | None = None
+    """Folder for what really happened, as Parquet."""
+    report: Path | None = None
+    """File for the run's counts, as JSON."""
+    engine: EngineChoice = EngineChoice.AUTO
+    """Interpreter of the models."""
+    micro_collars: Annotated[int, Field(ge=0)] = MICRO_COLLARS
+    """With ``auto``, how many collars run on TFLite-Micro."""
+    log_bytes: Annotated[int, Field(ge=MIN_LOG_BYTES, le=2**30)] = LOG_BYTES
+    """Payload that one collar's flash log holds."""
+    radio_loss: Annotated[float, Field(ge=0, lt=0.65)] = RADIO_LOSS
+    """Share of transmissions lost in the long run; they come in bursts."""
+    models: Path = Path(str(plugins.__path__[0]))
+    """Folder of the packages ``activity`` and ``anomaly``."""

@@ -1,0 +1,69 @@
+"""What really happened, as Parquet: one row a second and collar, for whoever judges the models."""
+
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from collar_sim.animal import AnimalMinute
+from collar_sim.errors import SimulatorError
+
+ROWS_PER_FILE = 500_000  # some megabytes; what a kill may lose, and what stays in memory
+
+
+class Truth:
+    """Collects minutes and writes them in files of their own, so that each is whole or absent."""
+
+    def __init__(self, folder: Path) -> None:
+        """Into ``folder``.
+
+        Raises:
+            SimulatorError: pyarrow is not installed.
+        """
+        try:
+            # an extra: only who asks for truth needs it
+            self._arrow: Any = import_module("pyarrow")
+            self._parquet: Any = import_module("pyarrow.parquet")
+        except ImportError as error:
+            raise SimulatorError("--truth needs pyarrow: pip install pyarrow") from error
+        self._folder = folder
+        self._columns: dict[str, list[Any]] = {}
+        self._rows = 0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def add(self, collar_id: str, minute: AnimalMinute, battery_pct: float) -> None:
+        """Take one collar's minute."""
+        start_us = int(minute.start_at.timestamp() * 1_000_000)
+        seconds = len(minute.behaviour)
+        for name, values in (
+            ("collar_id", np.full(seconds, collar_id)),
+            ("at", start_us + 1_000_000 * np.arange(seconds)),
+            ("behaviour", minute.behaviour),
+            ("speed_mps", minute.speed_mps),
+            ("lat", minute.lat_deg),
+            ("lon", minute.lon_deg),
+            ("gait_hz", minute.gait_hz),
+            ("anomaly", minute.anomaly),
+            ("battery_pct", np.full(seconds, battery_pct)),
+        ):
+            self._columns.setdefault(name, []).append(values)
+        self._rows += seconds
+        if self._rows >= ROWS_PER_FILE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        if not self._rows:
+            return
+        arrow = self._arrow
+        columns = {name: np.concatenate(parts) for name, parts in self._columns.items()}
+        instants = arrow.array(columns["at"]).cast(arrow.timestamp("us", tz="UTC"))
+        table = arrow.table({**columns, "at": instants})
+        first_at = datetime.fromtimestamp(int(columns["at"][0]) / 1e6).astimezone()
+        name = f"truth-{first_at:%Y%m%dT%H%M%S}-{columns['collar_id'][0]}.parquet"
+        draft = self._folder / f".{name}"
+        self._parquet.write_table(table, draft)
+        draft.rename(self._folder / name)
+        self._columns, self._rows = {}, 0

@@ -1,0 +1,96 @@
+"""An animal and the collar it wears: all that is kept of one member of a fleet."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from collar_sim.animal import Animal, AnimalMinute, Scenario
+from collar_sim.animal.animal import State
+from collar_sim.firmware.collar import Collar
+from collar_sim.firmware.minute import Draft, Seen, drafts
+from collar_sim.firmware.positioning import Positioning
+from collar_sim.firmware.power import Battery
+from collar_sim.firmware.slots import ModelSlots
+from collar_sim.fleet_file import Member
+
+SEED_STRIDE = 1_000_003  # so that the fleet's seed gives every member another life
+ESCAPE_AFTER_S = 60.0  # of the live phase, where the scenario asks for one and names no time
+
+
+class Carried(Struct, frozen=True):
+    """What must survive the end of the process, beside the flash log."""
+
+    animal: State | None
+    battery: Battery
+    escape_at: datetime | None = None
+
+
+@dataclass
+class Produced:
+    """One member's minute, ready to be released."""
+
+    truth: AnimalMinute
+    drafts: list[Draft]
+    battery_pct: float
+
+
+class Wearer:
+    """One member of the fleet at work."""
+
+    def __init__(
+        self, member: Member, collar: Collar, slots: ModelSlots, seed: int, scenario: Scenario
+    ) -> None:
+        """Of a fleet with this seed; ``scenario`` holds where the member names none."""
+        self.member = member
+        self.collar = collar
+        self.slots = slots
+        self._seed = member.animal_seed + seed * SEED_STRIDE
+        self._scenario = member.scenario or scenario
+        self._home = (member.lat_deg, member.lon_deg)
+        self._positioning = Positioning(self._home, self._seed)
+        self._battery = Battery.drawn(self._seed)
+        self._escape_at: datetime | None = None
+        self._animal = self._draw(None)
+
+    def carried(self) -> Carried:
+        """What to remember."""
+        return Carried(self._animal.state, self._battery, self._escape_at)
+
+    def resume(self, carried: Carried, minute_index: int) -> None:
+        """Go on from what was remembered, if it belongs to this minute (since 1970)."""
+        self._battery, self._escape_at = carried.battery, carried.escape_at
+        state = carried.animal
+        belongs = state is not None and state.minute_index == minute_index
+        self._animal = self._draw(state if belongs else None)
+
+    def go_live(self, live_at: datetime) -> None:
+        """The present is met: an escape that is due so many seconds later gets its instant."""
+        after_s = self.member.escape_after_s
+        if after_s is None and self._scenario is Scenario.ESCAPE:
+            after_s = ESCAPE_AFTER_S
+        if self._escape_at is None and after_s is not None:
+            self._escape_at = live_at + timedelta(seconds=after_s)
+            self._animal = self._draw(self._animal.state)
+
+    def live(self, start_at: datetime) -> AnimalMinute:
+        """The animal's next minute."""
+        return self._animal.minute(start_at)
+
+    def report(self, minute: AnimalMinute, seen: Seen, after_s: int) -> Produced:
+        """What the collar has to say about a minute of which it saw the part after a second."""
+        fixes = self._positioning.minute(minute, seen.window_vedba_g, after_s)
+        self._battery = self._battery.after_minute(len(fixes))
+        said = drafts(minute.start_at, seen, fixes, self._battery.pct)
+        return Produced(minute, said, self._battery.pct)
+
+    def _draw(self, state: State | None) -> Animal:
+        at_home = Scenario.HOME if self._scenario is Scenario.ESCAPE else self._scenario
+        animal = Animal.draw(
+            self._seed,
+            home=self._home,
+            scenario=at_home if self._escape_at is None else Scenario.ESCAPE,
+            escape_at=self._escape_at,
+        )
+        animal.state = state
+        return animal
