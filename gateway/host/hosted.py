@@ -19,7 +19,7 @@ from plugins.sdk import Inputs, Outputs
 from plugins.sdk.frames import frame
 
 CALLS_A_FRAME = 64  # enough to spread the cost of a frame; few enough to stay small
-TRIES = 2  # of a call whose process died: the second time it is the call's fault
+TRIES = 2  # of a call during which the process died: the second time it is the call's fault
 BACKOFF_S = 0.1  # before the third start in a row, then doubling; the second follows at once
 MAX_BACKOFF_S = 5.0
 
@@ -103,7 +103,7 @@ class HostedPlugin:
                 except ProcessEnded as end:
                     await self._crashed(end.reason)
                     tries = tries + 1 if len(answers) == done else 1
-                    if tries == TRIES or end.kind is not FaultKind.ENDED:
+                    if tries == TRIES or end.kind is FaultKind.DEADLINE:  # it would hang again
                         answers.append(self._fault(end.kind, end.reason))
                         tries = 0
                 except BaseException:
