@@ -294,7 +294,14 @@ def explain(said: str) -> tuple[int, str]:
         return 6, f"the disk is full: make room in {ROOT}, in pip's cache and in TMPDIR"
     if "Permission denied" in said:
         return 6, "a folder cannot be written, see above"
-    no_answer = ("Max retries", "name resolution", "NewConnectionError", "timed out", "SSLError")
+    no_answer = (
+        "Max retries",
+        "from versions: none",
+        "name resolution",
+        "NewConnectionError",
+        "timed out",
+        "SSLError",
+    )
     if any(word in said for word in no_answer):
         return 1, "the package registry does not answer; check the network and pip's settings"
     return 1, "pip could not install the packages, see above"
