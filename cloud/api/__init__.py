@@ -1,0 +1,1 @@
+"""HTTP: the application, its dependencies, problems, limits, health and metrics."""

@@ -1,0 +1,1 @@
+"""What owners allow: giving, listing and withdrawing grants, and holding every row to them."""

@@ -1,0 +1,7 @@
+"""PostgreSQL: the pool, statements by name, migrations, TimescaleDB where it is offered."""
+
+from cloud.db.migrate import migrate
+from cloud.db.pool import Connection, Database, open_database
+from cloud.db.queries import load_queries
+
+__all__ = ["Connection", "Database", "load_queries", "migrate", "open_database"]

@@ -1,0 +1,1 @@
+"""Who there is: owners, sessions, the operator, households, sites, pets, collars."""

@@ -1,0 +1,1 @@
+"""What data earns: scores, the double-entry ledger, emission periods."""

@@ -1,0 +1,56 @@
+"""``python -m cloud``: serve until SIGINT or SIGTERM; settings come from ``CLOUD_...``."""
+
+import asyncio
+import signal
+import sys
+
+import structlog
+from pydantic import ValidationError
+
+from cloud.errors import DatabaseNewer, DatabaseUnavailable, MigrationChanged
+from cloud.main import run
+from cloud.settings import Settings
+
+EXIT_FAILED, EXIT_USAGE, EXIT_PORT, EXIT_VERSION, EXIT_ACCESS = 1, 2, 4, 5, 6
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def main() -> int:
+    """Run the cloud and return its exit code."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer()
+            if sys.stderr.isatty()
+            else structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        settings = Settings()  # pyright: ignore[reportCallIssue] - filled from the environment
+    except ValidationError as error:
+        log.error("settings.invalid", error=str(error))
+        return EXIT_USAGE
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as SIGINT: cancels, so finally runs
+    try:
+        asyncio.run(run(settings))
+    except KeyboardInterrupt:
+        return 0
+    except (DatabaseNewer, MigrationChanged) as error:
+        log.error("database.incompatible", error=str(error))
+        return EXIT_VERSION
+    except DatabaseUnavailable as error:
+        log.error("database.unavailable", error=str(error))
+        return EXIT_FAILED
+    except OSError as error:
+        log.error("address.unavailable", error=str(error))
+        return EXIT_ACCESS if isinstance(error, PermissionError) else EXIT_PORT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

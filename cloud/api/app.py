@@ -1,0 +1,56 @@
+"""The application: every capability's routes under one roof."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from cloud.api import health
+from cloud.api.limits import LimitBodies
+from cloud.api.problems import add_problem_handlers
+from cloud.api.state import Services
+from cloud.consent import routes as consent
+from cloud.db import open_database
+from cloud.history import routes as history
+from cloud.identity import routes as identity
+from cloud.identity.operator import operator_token_hash
+from cloud.ingest import routes as ingest
+from cloud.rewards import routes as rewards
+from cloud.settings import Settings
+
+ROUTERS = (
+    health.router,
+    identity.router,
+    consent.router,
+    history.router,
+    ingest.router,
+    rewards.router,
+)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; its lifespan opens and closes the database."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        token_hash = operator_token_hash(settings.operator_token_file)
+        url = settings.database_url.get_secret_value()
+        async with open_database(url, settings.pool_size, settings.pool_timeout_s) as database:
+            app.state.services = Services(
+                settings=settings, database=database, operator_token_hash=token_hash
+            )
+            yield
+
+    app = FastAPI(
+        title="Pawmesh cloud",
+        version="1",
+        description="Stores what was granted, pays for it, and tells gateways who lives there.",
+        lifespan=lifespan,
+        docs_url=None,  # both pages load scripts from a CDN
+        redoc_url=None,
+    )
+    add_problem_handlers(app)
+    app.add_middleware(LimitBodies)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app

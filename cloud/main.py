@@ -1,0 +1,57 @@
+"""The cloud service: migrate, open, serve, settle."""
+
+import asyncio
+import contextlib
+import socket
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from cloud.api.app import create_app
+from cloud.db import migrate
+from cloud.identity.sessions import forget_expired
+from cloud.rewards.emission import keep_settling
+from cloud.settings import Settings
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+async def run(settings: Settings) -> None:
+    """Serve until cancelled.
+
+    Raises:
+        DatabaseNewer, MigrationChanged, DatabaseUnavailable: The database is not for us.
+        OSError: The address cannot be listened on.
+    """
+    url = settings.database_url.get_secret_value()
+    await asyncio.to_thread(migrate, url, settings.retention_days)
+    app = create_app(settings)
+    with _listen(settings.host, settings.port) as listener:
+        async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
+            database = app.state.services.database
+            tasks.create_task(keep_settling(database, settings), name="settle")
+            tasks.create_task(forget_expired(database), name="sessions")
+            tasks.create_task(_serve(app, listener), name="http")
+            log.info("cloud.started", host=settings.host, port=listener.getsockname()[1])
+
+
+async def _serve(app: FastAPI, listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=3
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = (
+        contextlib.nullcontext
+    )  # the caller's runner turns them into cancellation
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    try:
+        await asyncio.shield(serving)
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=512)

@@ -1,0 +1,43 @@
+"""Settings of the cloud, read once from the environment (``CLOUD_...``)."""
+
+from pathlib import Path
+
+from pydantic import Field, PositiveInt, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What the cloud is told at its start."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CLOUD_",
+        env_nested_delimiter="__",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    database_url: SecretStr
+    """PostgreSQL 15 or newer, such as ``postgresql://user:password@host/pawmesh``; TimescaleDB
+    is used where the server has it."""
+    host: str = "127.0.0.1"
+    """Address to listen on; only this machine reaches the default."""
+    port: int = Field(default=8600, ge=0, le=65535)
+    """TCP port to listen on."""
+    operator_token_file: Path
+    """File of the operator's bearer token; made at the first start, mode 0600."""
+    session_ttl_s: PositiveInt = 30 * 86_400
+    """Seconds after which an owner has to sign in again."""
+    pool_size: int = Field(default=8, ge=2, le=100)
+    """Database connections at most."""
+    pool_timeout_s: float = Field(default=3.0, gt=0, le=60)
+    """Seconds a request waits for a database connection before it is answered 503."""
+    retention_days: PositiveInt = 400
+    """Days after its receipt at which detailed data is dropped; rollups stay."""
+    emission_period_s: PositiveInt = 3600
+    """Seconds for which rewards are added up before they are paid."""
+    emission_budget: int = Field(default=1_000_000_000, ge=0, le=10**15)
+    """Micro-tokens issued in one period at most; beyond it everyone is paid pro rata."""
+    rate_per_unit: int = Field(default=10, ge=0, le=10**9)
+    """Micro-tokens paid for one unit; a perfect, fresh, sealed epoch scores 1,000 units."""
+    settle_every_s: float = Field(default=30.0, gt=0, le=3600)
+    """Seconds between two looks for emission periods that have ended."""

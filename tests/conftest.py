@@ -1,0 +1,89 @@
+"""Real servers for tests: one PostgreSQL a worker, a fresh database a test."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import pytest_asyncio
+from psycopg import sql
+
+from cloud.db import migrate
+from pawmesh.embedded.ports import free_ports
+from pawmesh.embedded.postgres import Postgres
+from tests.system.cloud_kit import Cloud, open_cloud, settings_for
+
+TEMPLATE = "pawmesh_template"
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of this worker's own, ended with it; the URL is of a database to connect to."""
+    folder = tmp_path_factory.mktemp("postgres")
+    with Postgres(folder, free_ports(1)[0]).running() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_url: str) -> str:
+    """Name of a database that every test's own is copied from."""
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+    migrate(_named(postgres_url, TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database(postgres_url: str, migrated_template: str) -> Iterator[str]:
+    """URL of a fresh, migrated database, dropped after the test whoever still uses it."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(migrated_template)
+            )
+        )
+        yield _named(postgres_url, name)
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def empty_database(postgres_url: str) -> Iterator[str]:
+    """URL of a fresh database without any tables."""
+    name = f"empty_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield _named(postgres_url, name)
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(autouse=True)
+def no_task_is_left_running(request: pytest.FixtureRequest) -> None:
+    """Fail an async test that leaves tasks behind."""
+    if request.node.get_closest_marker("asyncio") is not None:
+        request.getfixturevalue("_tasks_end")
+
+
+@pytest_asyncio.fixture
+async def _tasks_end() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    await asyncio.sleep(0)
+    others = asyncio.all_tasks() - before - {asyncio.current_task()}
+    left = [task for task in others if not task.done()]
+    for task in left:
+        task.cancel()
+    assert not left, f"tasks left running: {[task.get_name() for task in left]}"
+
+
+def _named(url: str, name: str) -> str:
+    return url.rpartition("/")[0] + "/" + name
+
+
+@pytest_asyncio.fixture
+async def cloud(database: str, tmp_path: Path) -> AsyncIterator[Cloud]:
+    """A cloud in this process over a fresh database."""
+    async with open_cloud(settings_for(database, tmp_path)) as running:
+        yield running
