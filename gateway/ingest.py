@@ -227,8 +227,8 @@ class Ingest:
         reasons: dict[str, list[str]] = {}
         for each in refused:
             if each.collar_id in self._household.collars:
-                said = ascii(f"{each.reason}: {each.detail}")[1:201]  # so that twenty always fit
-                reasons.setdefault(each.collar_id, []).append(said)
+                said = ascii(f"{each.reason}: {each.detail}")[1:-1]  # so that twenty always fit
+                reasons.setdefault(each.collar_id, []).append(said[:200])
         for collar_id in touched:
             acked = self._run(collar_id).acked
             ack = Ack(
