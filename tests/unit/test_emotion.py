@@ -112,6 +112,12 @@ def test_a_heavier_moving_pet_is_read_like_a_gentle_one() -> None:
         assert abs(gentle[label] - heavy[label]) < 60
 
 
+def test_what_the_anomaly_model_finds_ordinary_is_never_uneasy() -> None:
+    even = judge([epoch(i * 60.0, {"walk": 60.0}, odba_g=0.3) for i in range(300)]).state
+    odder = epoch(300 * 60.0, {"walk": 60.0}, odba_g=0.3, anomaly=0.45)
+    assert labels(judge([odder], state=even)) == ["active"]
+
+
 def test_uneasiness_is_told_only_when_it_lasts() -> None:
     assert after_usual(*odd_minutes(9)).findings == []
     (finding,) = after_usual(*odd_minutes(10)).findings

@@ -92,6 +92,8 @@ def test_exit_needs_two_fixes_beyond_the_hysteresis() -> None:
     assert CONFIRMING_FIXES == 2
     assert judge(INSIDE, at(BEYOND_M)).findings == []
     assert judge(INSIDE, at(BEYOND_M, 0.0, BEYOND_M, 0.0)).findings == []
+    edge_m = HOME.radius_m  # a good fix in the band between them breaks the row
+    assert judge(INSIDE, at(BEYOND_M, edge_m, BEYOND_M, edge_m)).findings == []
     findings = judge(INSIDE, at(BEYOND_M, BEYOND_M)).findings
     assert changes(Outputs(findings=findings)) == [RAISED]
 
