@@ -37,7 +37,7 @@ SYSTEM = {
 ALSO_LOOK_IN = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # not on an ordinary user's PATH
 
 # the sets of packages, small to large, with the room they take while they are installed
-SETS = {"platform": 2_500, "dev": 6_000}  # MB
+SETS = {"platform": 2_000, "dev": 5_000}  # MB
 
 FOREIGN = ("VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_NO_DEPS")
 PROBE = """
@@ -209,13 +209,14 @@ def must_begin_anew(root: Path) -> bool:
     if "begun" in stamp or stamp.get("root", str(root)) != str(root):
         return True
     try:
-        started = subprocess.run([folder / "bin/python", "-I", "-m", "pip", "--version"], **QUIET)
+        started = subprocess.run(
+            [folder / "bin/python", "-I", "-m", "pip", "--version"],
+            capture_output=True,
+            check=False,
+        )
     except OSError:
         return True
     return started.returncode != 0
-
-
-QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 def set_up(wanted: str) -> None:
