@@ -1,7 +1,6 @@
 """``python -m dashboard``: the owner's page, configured by ``DASHBOARD_`` variables."""
 
 import errno
-import json
 import os
 import socket
 import sys
@@ -33,7 +32,6 @@ def options(settings: Settings) -> dict[str, str]:
         "server.port": str(settings.port),
         "server.headless": "true",
         "server.fileWatcherType": "none",
-        "server.allowedHosts": json.dumps(settings.browser_hosts),
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",  # what broke is in the log, not in the browser
@@ -53,6 +51,7 @@ def main() -> int:
     # Streamlit would ask a service on the internet for our address when a strange page calls
     net_util.get_external_ip = lambda: None
     flags = [f"--{name}={value}" for name, value in options(settings).items()]
+    flags += [f"--server.allowedHosts={host}" for host in settings.browser_hosts]
     cli.main(["run", str(APP), *flags], prog_name="dashboard", standalone_mode=False)
     return 0
 

@@ -33,11 +33,10 @@ def main() -> None:
     live()
 
 
-@st.cache_resource
-def open_gateway() -> Gateway:
+@st.cache_resource(on_release=Gateway.close)
+def open_gateway(url: str, token_file: Path | None) -> Gateway:
     """One client for all readers."""
-    settings = Settings()
-    return Gateway(settings.gateway_url, settings.gateway_token_file)
+    return Gateway(url, token_file)
 
 
 @st.fragment(run_every=REFRESH_S)
@@ -45,7 +44,9 @@ def live() -> None:
     """The part that brings itself up to date."""
     now, zone = datetime.now(UTC), reader_zone()
     if "watch" not in st.session_state:
-        st.session_state["watch"] = Watch(open_gateway())
+        settings = Settings()
+        gateway = open_gateway(settings.gateway_url, settings.gateway_token_file)
+        st.session_state["watch"] = Watch(gateway)
     watch: Watch = st.session_state["watch"]
     if watch.seen_at is None:
         with st.spinner("Asking the gateway …"):
@@ -61,7 +62,7 @@ def live() -> None:
         draw_home(look, now, zone)
     elif look.trouble is None:
         with st.container(border=True, key="no-pets"):
-            st.html(tag("div", "pm-empty", icon("pets"), NO_PETS))
+            st.html(tag("div", "pm-nobody", icon("pets"), NO_PETS))
             st.code(ADD_COLLAR, language=None)
 
 
@@ -90,7 +91,7 @@ def draw_home(look: Look, now: datetime, zone: tzinfo) -> None:
 def header(look: Look, now: datetime, zone: tzinfo) -> Html:
     """The page's name, and whether it is live."""
     if look.trouble is not None:
-        state = chip("link_off", "not connected", "empty")
+        state = chip("link_off", "not connected", "alarm")
     else:
         state = chip("bolt", f"live · {clock_time(now, zone, now)}", "good")
     count = f"{len(look.pets)} {'pet' if len(look.pets) == 1 else 'pets'}" if look.pets else ""
@@ -106,7 +107,11 @@ def header(look: Look, now: datetime, zone: tzinfo) -> Html:
 def sentence(trouble: str, seen_at: datetime | None, now: datetime, zone: tzinfo) -> str:
     """What is wrong, and what happens next."""
     told = f"{trouble} Asking again every {REFRESH_S:.0f} seconds."
-    return told if seen_at is None else f"{told} This is from {clock_time(seen_at, zone, now)}."
+    return (
+        told
+        if seen_at is None
+        else f"{told} What you see is from {clock_time(seen_at, zone, now)}."
+    )
 
 
 def reader_zone() -> tzinfo:

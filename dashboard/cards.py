@@ -1,13 +1,13 @@
 """The card of one pet: who, what, how fresh, where, how it seems, and its last day."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
 
 import streamlit as st
 
 from dashboard.answers import Pet
 from dashboard.charts import CHART_CONFIG, day_chart, place_chart
-from dashboard.day import hours_of
+from dashboard.day import Hour, behaviours_in, hours_of
 from dashboard.markup import Html, chip, icon, joined, tag
 from dashboard.places import origin_of, whereabouts, zones_of
 from dashboard.watch import Look
@@ -19,6 +19,7 @@ from dashboard.words import (
     capital,
     clock_time,
     doing,
+    duration,
     freshness,
     observed,
 )
@@ -54,8 +55,7 @@ def _head(pet: Pet, now: datetime) -> Html:
         chip(battery_icon, text, "" if tone in ("good", "unknown") else tone, "Collar's battery"),
     ]
     if pet.open_alerts:
-        word = "alert" if pet.open_alerts == 1 else "alerts"
-        chips.append(chip("notifications", f"{pet.open_alerts} {word}", "empty"))
+        chips.append(chip("notifications", f"{pet.open_alerts}", "alarm", "Open alerts"))
     fresh = f" · {freshness(pet.behaviour_until, now)}" if pet.behaviour_until else ""
     return tag(
         "div",
@@ -64,7 +64,7 @@ def _head(pet: Pet, now: datetime) -> Html:
         tag(
             "div",
             "pm-who",
-            tag("div", "pm-name", pet.name),
+            tag("div", "pm-name", pet.name, title=pet.name),
             tag("div", "pm-doing", capital(shown.text), tag("span", "pm-faint", fresh)),
         ),
         tag("div", "pm-chips", *chips),
@@ -123,5 +123,15 @@ def _draw_day(pet: Pet, look: Look, now: datetime, zone: tzinfo) -> None:
         missing = "Nothing recorded yet." if epochs is not None else "Not read yet."
         st.html(tag("div", "pm-note", missing))
         return
-    figure = day_chart(hours_of(epochs, now, zone), zone)
+    hours = hours_of(epochs, now, zone)
+    figure = day_chart(hours, zone)
     st.plotly_chart(figure, key=f"day-{pet.pet_id}", theme=None, config=CHART_CONFIG)
+    st.html(tag("div", "pm-legend", *(_legend(name, hours) for name in behaviours_in(hours))))
+
+
+def _legend(behaviour: str, hours: Sequence[Hour]) -> Html:
+    shown = doing(behaviour)
+    total_s = 60 * sum(hour.minutes.get(behaviour, 0.0) for hour in hours)
+    dot = tag("span", "pm-dot", style=f"background: {shown.colour}")
+    total = tag("span", "pm-faint", duration(total_s))
+    return tag("span", "pm-key", dot, capital(shown.text), total)

@@ -21,7 +21,7 @@ from dashboard.words import accuracy, capital, doing, freshness
 INK, FAINT, GRID, ACCENT = "#24312f", "#7c8784", "#eceae4", "47, 125, 107"
 FONT = {"family": '"Source Sans", sans-serif', "size": 12, "color": FAINT}
 CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset"}
-PLACE_HEIGHT_PX, DAY_HEIGHT_PX = 260, 190
+PLACE_HEIGHT_PX, DAY_HEIGHT_PX = 260, 130
 FADES = 8  # pieces of the track's line: enough to look like one that fades
 LEAST_SPAN_M = 60.0  # closer would show nothing but the receiver's noise
 MARGIN = 1.25  # of the farthest thing shown
@@ -95,14 +95,12 @@ def day_chart(hours: Sequence[Hour], zone: tzinfo) -> go.Figure:
         )
     figure.update_layout(
         barmode="stack",
-        showlegend=True,
-        legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0, "traceorder": "normal"},
         xaxis={
             "tickformat": "%H:%M",
             "dtick": 6 * 3_600_000,
             "range": [wall[0], wall[-1] + timedelta(hours=1)],
         },
-        yaxis={"range": [0, 61], "tickvals": [0, 30, 60], "ticksuffix": " min"},
+        yaxis={"range": [0, 61], "tickvals": [0, 30, 60]},
     )
     return figure
 

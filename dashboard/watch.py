@@ -144,7 +144,7 @@ def _renew(
     """Ask again if there is news since last time, or if it is time to look for late news."""
     last = kept.get(pet_id)
     if last is not None:
-        age = now - last.asked_at
-        if age < (rest if stamp != last.stamp else LATE_NEWS):
+        news_rest = rest if last.value else timedelta(0)  # the first news is shown at once
+        if now - last.asked_at < (LATE_NEWS if stamp == last.stamp else news_rest):
             return
     kept[pet_id] = Kept(ask(), stamp, now)

@@ -38,18 +38,6 @@ DOINGS = {
 NOTHING_YET = Doing("nothing heard yet", "hourglass_empty", "#dcdfe4")
 OTHER_COLOUR = "#b9a7c9"
 
-MOODS = {
-    "calm": "Seems calm",
-    "relaxed": "Seems relaxed",
-    "content": "Seems content",
-    "happy": "Seems cheerful",
-    "playful": "Seems playful",
-    "excited": "Seems excited",
-    "alert": "Seems alert",
-    "anxious": "Seems uneasy",
-    "stressed": "Seems tense",
-    "distressed": "Seems troubled",
-}
 NOT_A_DIAGNOSIS = "Read from movement alone: an observation, not a diagnosis."
 
 SEVERITIES = {"critical": "Urgent", "warning": "Look after", "info": "Good to know"}
@@ -112,6 +100,7 @@ def duration(seconds: float) -> str:
 def freshness(at: datetime | None, now: datetime) -> str:
     """How long ago that was; a collar's clock may be a little ahead of ours.
 
+    >>> from datetime import UTC, timedelta
     >>> now = datetime(2026, 1, 1, 12, tzinfo=UTC)
     >>> freshness(now - timedelta(seconds=12), now)
     '12 s ago'
@@ -169,15 +158,12 @@ def observed(name: str, label: str, confidence: float) -> str:
     """
     if label == "unsure":
         return f"{'Mood' if name == 'emotion' else capital(plain(name))} not clear enough to say"
-    if name == "emotion":
-        text = MOODS.get(label, f"Seems {plain(label)}")
-    else:
-        text = f"{capital(plain(name))}: {plain(label)}"
-    return f"{text} · {sureness(confidence)}"
+    seems = "Seems" if name == "emotion" else f"{capital(plain(name))}:"
+    return f"{seems} {plain(label)} · {sureness(confidence)}"
 
 
 def battery(battery_pct: float | None) -> tuple[str, str, str]:
-    """A battery's text, icon and tone (``good``, ``low``, ``empty``, ``unknown``).
+    """A battery's text, icon and tone (``good``, ``low``, ``alarm``, ``unknown``).
 
     >>> battery(83.4)
     ('83 %', 'battery_5_bar', 'good')
@@ -187,7 +173,7 @@ def battery(battery_pct: float | None) -> tuple[str, str, str]:
     step = int(battery_pct / 100 * BATTERY_STEPS)
     icon = "battery_full" if step >= BATTERY_STEPS else f"battery_{step}_bar"
     if battery_pct < EMPTY_BATTERY_PCT:
-        return f"{battery_pct:.0f} %", icon, "empty"
+        return f"{battery_pct:.0f} %", icon, "alarm"
     return f"{battery_pct:.0f} %", icon, "low" if battery_pct < LOW_BATTERY_PCT else "good"
 
 

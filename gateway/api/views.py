@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from gateway.registry import Household
 from gateway.store import from_us, to_us
 from gateway.wire.codec import decode
+from gateway.wire.errors import Rejected
 from gateway.wire.messages import ActivityEpoch, Event, Fix
 from gateway.wire.topics import Kind, Topic
 
@@ -270,7 +271,12 @@ def _last(
         "SELECT * FROM message WHERE pet_id = ? AND kind = ? ORDER BY observed_us DESC LIMIT 1",
         (pet_id, kind.value),
     ).fetchone()
-    return (_message(household, row), row) if row else (None, None)
+    if row is None:
+        return None, None
+    try:
+        return _message(household, row), row
+    except Rejected:  # kept by a version that understood it: no reason to hide the other pets
+        return None, row
 
 
 def _message(household: Household, row: sqlite3.Row) -> ActivityEpoch | Fix | Event | Any:
