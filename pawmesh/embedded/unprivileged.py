@@ -1,6 +1,6 @@
 """PostgreSQL refuses to be root: how root runs it as someone else.
 
-The other user often cannot reach the files: a checkout under ``/root`` (0700), a data folder in a
+The other user often cannot reach the files: a checkout in root's own home, a data folder in a
 private temporary one. Instead of opening those folders to everyone, the program gets the one
 capability it needs to walk through them, and nothing that the user owns changes its mode.
 """
