@@ -30,7 +30,7 @@ ROOM_POLL_S = 0.02
 STUCK_S = 30.0  # a collar that nobody acknowledges for so long, while others are, holds no one up
 STUCK_BEHIND_S = 10.0
 SETTLE_S = 30.0  # for the last acknowledgements after a run that ends by its duration
-HURRIED_S = 5.0  # ditto when told to stop
+HURRIED_S = 3.0  # ditto when told to stop
 LEAVE_S = 10.0
 
 
@@ -50,6 +50,7 @@ class Fleet:
         self._produced_until = parts.until
         self._stop = asyncio.Event()
         self._is_live = False
+        self._is_ending = False
         self._began_s = time.monotonic()
 
     def stop(self) -> None:
@@ -68,6 +69,7 @@ class Fleet:
                 minute = await self._catch_up()
                 if not self._stop.is_set():
                     await self._live(minute, duration_s)
+                self._is_ending = True
                 for collar in self._collars.values():
                     collar.seal(self._until)
                 self._commit(self._until)
@@ -202,7 +204,7 @@ class Fleet:
 
     def _wake(self, flash: FlashLog) -> None:
         collar, uplink = self._collars[flash.collar_id], self._parts.uplinks[flash.collar_id]
-        if not self._is_live or collar.is_urgent:
+        if not self._is_live or self._is_ending or collar.is_urgent:
             uplink.wake()
         else:
             share = flash.number * 0.618 % 1.0  # golden ratio: even for any number of collars

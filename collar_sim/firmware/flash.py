@@ -160,7 +160,7 @@ class Flash:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         db = None
         try:
-            db = sqlite3.connect(folder / FLASH_FILE, isolation_level=None, timeout=2.0)
+            db = sqlite3.connect(folder / FLASH_FILE, isolation_level=None, timeout=0.5)
             db.execute("PRAGMA main.locking_mode = EXCLUSIVE")
             db.execute("PRAGMA main.journal_mode = WAL")
             db.execute("PRAGMA main.synchronous = NORMAL")
