@@ -14,7 +14,7 @@ from dashboard.markup import Html, chip, icon, tag
 from dashboard.panels import draw_alerts, draw_house
 from dashboard.settings import Settings
 from dashboard.watch import Look, Watch
-from dashboard.words import clock_time
+from dashboard.words import NOT_A_DIAGNOSIS, clock_time
 
 REFRESH_S = 2.0
 COLUMNS = 2
@@ -83,6 +83,8 @@ def draw_home(look: Look, now: datetime, zone: tzinfo) -> None:
         for index, pet in enumerate(look.pets):
             with columns[index % len(columns)]:
                 draw_card(pet, look, now, zone, foldable=len(look.pets) > OPEN_CARDS)
+        if any(pet.observations for pet in look.pets):
+            st.html(tag("div", "pm-faint pm-foot", NOT_A_DIAGNOSIS))
     with panels_side:
         draw_alerts(look, now, zone)
         draw_house(look, now)

@@ -38,7 +38,7 @@ DOINGS = {
 NOTHING_YET = Doing("nothing heard yet", "hourglass_empty", "#dcdfe4")
 OTHER_COLOUR = "#b9a7c9"
 
-NOT_A_DIAGNOSIS = "Read from movement alone: an observation, not a diagnosis."
+NOT_A_DIAGNOSIS = "Moods are read from movement alone: observations, not diagnoses."
 
 SEVERITIES = {"critical": "Urgent", "warning": "Look after", "info": "Good to know"}
 UNITS = {
@@ -180,12 +180,14 @@ def battery(battery_pct: float | None) -> tuple[str, str, str]:
 def fact(name: str, value: object) -> str:
     """One detail of an alert; its unit is in its name.
 
-    >>> fact("distance_m", 23.44), fact("zone", "Home")
-    ('distance 23.4 m', 'zone Home')
+    >>> fact("distance_m", 23.44), fact("uneasy_s", 660.0), fact("zone", "Home")
+    ('distance 23.4 m', 'uneasy 11 min', 'zone Home')
     """
     stem, _, suffix = name.rpartition("_")
     unit = UNITS.get(suffix) if stem else None
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if unit == "s":
+            return f"{plain(stem)} {duration(value)}"
         number = f"{value:,.1f}".removesuffix(".0")
         return f"{plain(stem if unit else name)} {number}{f' {unit}' if unit else ''}"
     return f"{plain(name)} {value}"

@@ -156,6 +156,7 @@ class TestScript:
         assert "In Home" in words
         assert "north-east of Home" in words
         assert "81 %" in words
+        assert "not diagnoses" in words
         assert words.count(">online<") == 2
         assert "seen by geofence" in words
         assert "Nothing leaves this home" in words

@@ -125,7 +125,7 @@ def test_a_low_battery_says_so() -> None:
 
 def test_details_of_alerts_carry_their_units() -> None:
     assert fact("distance_m", 23.44) == "distance 23.4 m"
-    assert fact("uneasy_s", 1_500.0) == "uneasy 1,500 s"
+    assert fact("uneasy_s", 1_500.0) == "uneasy 25 min"
     assert fact("zone", "Home") == "zone Home"
     assert fact("m", 3) == "m 3"
 
