@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     """``mqtt://user:password@host:port``, or ``mqtts``."""
     broker_ca_file: Path | None = None
     """Authority that the broker's certificate is checked against; the system's without it."""
+    broker_session_s: int = 0
+    """How long the broker keeps what it owes a gateway that is gone. 0: the collars send again,
+    which is all that the embedded broker can do: sessions resumed after a kill stall in it."""
     data_dir: Path = Path("gateway-data")
     """Holds ``gateway.db``, ``gateway.key`` and ``gateway.token``."""
     cloud_url: str | None = None
@@ -118,7 +121,9 @@ class Gateway:
         connected = True  # an outage is logged once when it begins and once when it ends
         while True:
             try:
-                async with connect(broker, f"gateway-{self._settings.site}") as session:
+                name = f"gateway-{self._settings.site}"
+                expiry_s = self._settings.broker_session_s
+                async with connect(broker, name, session_expiry_s=expiry_s) as session:
                     log.info("broker.connected", host=broker.host, port=broker.port)
                     connected, self._session = True, session
                     CONNECTED.set(1)

@@ -39,10 +39,9 @@ class ZoneBody(BaseModel):
     """For this pet only; without it, for every pet of the home."""
 
 
-class SecretBody(BaseModel):
-    """What collar and gateway share: the salts of its seals derive from it."""
-
-    secret_hex: str = Field(pattern="^[0-9a-f]{64}$")
+Secrets = dict[
+    Annotated[str, Field(pattern=ID_PATTERN)], Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+]
 
 
 class StatusView(BaseModel):
@@ -173,14 +172,12 @@ async def put_zone(store: StoreDep, zone_id: Slug, zone: ZoneBody) -> None:
     )
 
 
-@router.put("/collars/{collar_id}/secret", status_code=204)
-async def put_secret(
-    store: StoreDep, household: HouseholdDep, collar_id: Slug, body: SecretBody
-) -> None:
-    """Share a collar's salt secret with the gateway; it never leaves the home."""
-    row = (collar_id, bytes.fromhex(body.secret_hex))
+@router.put("/secrets", status_code=204)
+async def put_secrets(store: StoreDep, household: HouseholdDep, secrets: Secrets) -> None:
+    """Share collars' salt secrets, as hex by collar id, with the gateway; they stay at home."""
+    rows = [(collar_id, bytes.fromhex(secret)) for collar_id, secret in secrets.items()]
     await store.write(
-        lambda db: db.execute("INSERT OR REPLACE INTO collar_secret VALUES (?, ?)", row)
+        lambda db: db.executemany("INSERT OR REPLACE INTO collar_secret VALUES (?, ?)", rows)
     )
     await store.read(household.load)
 

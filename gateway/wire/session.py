@@ -167,7 +167,8 @@ class Session:
     def closed(self) -> None:
         """Let go of what was not settled: the broker keeps it for the next session."""
         for done in list(self._unsettled):
-            done.cancel()
+            if not done.done():
+                done.set_result(None)  # the connection is closed, so this tells nobody
 
     async def _or_lost(self, awaitable: Awaitable[None]) -> None:
         task = asyncio.ensure_future(awaitable)
@@ -224,10 +225,18 @@ async def connect(
     client_id: str,
     *,
     will: Will | None = None,
-    session_expiry_s: int = 3600,
+    session_expiry_s: int = 0,
     timeout_s: float = 10.0,
 ) -> AsyncGenerator[Session]:
     """An open session; leaving it disconnects politely, so the will does not fire.
+
+    Args:
+        broker: Where it is, and who we are to it.
+        client_id: Unique at the broker; a second connection of the same name ends the first.
+        will: What the broker says when we vanish.
+        session_expiry_s: How long the broker keeps subscriptions and what it owes us when we are
+            gone; 0 begins anew each time, which end-to-end acknowledgement makes safe.
+        timeout_s: How long to wait for the broker.
 
     Raises:
         SessionLost: The broker cannot be reached, or refuses us.
@@ -235,7 +244,7 @@ async def connect(
     unacknowledged = PersistentStorage()
     client = gmqtt.Client(
         client_id,
-        clean_session=False,
+        clean_session=session_expiry_s == 0,
         optimistic_acknowledgement=False,
         will_message=will
         and gmqtt.Message(
@@ -258,8 +267,8 @@ async def connect(
     try:
         yield session
     finally:
-        session.closed()
         await client.disconnect()
+        session.closed()
         await asyncio.sleep(0)  # its own last task ends
 
 
