@@ -198,7 +198,7 @@ def _train_anomaly(folder: Path, cohort: Cohort, seed: int, epochs: int) -> Card
             samples=SAMPLES,
         ),
         "anomaly",
-        "How unlike healthy motion four seconds are: trembling, limping, the unforeseen.",
+        "How unlike the healthy motion of many animals four seconds are.",
     )
     engine = _engine(draft)
     scorer = AnomalyScorer(draft, engine)

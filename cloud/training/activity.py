@@ -20,6 +20,7 @@ FloatArray = NDArray[np.float32]
 MIN_PURITY = 0.75  # a window half walk, half rest teaches neither
 BATCH = 128
 LEARNING_RATE = 3e-3
+NORM_MOMENTUM = 0.9  # Keras's 0.99 has not settled after the few hundred steps of a small training
 TURN_SPREAD_RAD = 0.9  # about the neck: a loose collar's slide and then some
 
 
@@ -86,14 +87,18 @@ def fit(
 def network(keras: Any, samples: int, classes: int) -> Any:
     """The architecture; time is the height of an image one pixel wide, as the operators want it."""
     layers = keras.layers
+
+    def norm() -> Any:
+        return layers.BatchNormalization(momentum=NORM_MOMENTUM)
+
     source = keras.Input((samples, 1, 6))
     x = layers.Conv2D(16, (7, 1), (2, 1), padding="same", use_bias=False)(source)
-    x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.ReLU()(norm()(x))
     for channels, stride in ((24, 2), (32, 2), (32, 1)):
         x = layers.DepthwiseConv2D((5, 1), (stride, stride), padding="same", use_bias=False)(x)
-        x = layers.ReLU()(layers.BatchNormalization()(x))
+        x = layers.ReLU()(norm()(x))
         x = layers.Conv2D(channels, 1, use_bias=False)(x)
-        x = layers.ReLU()(layers.BatchNormalization()(x))
+        x = layers.ReLU()(norm()(x))
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(0.1)(x)
     return keras.Model(source, layers.Dense(classes, activation="softmax")(x))

@@ -158,9 +158,10 @@ def _quantisation(n: int, table: Any, shape: list[int]) -> tuple[FloatArray | No
     if table is None or table.scale is None or not len(table.scale):
         return None, np.zeros(0, np.int64), 0
     need(table.details is None and not table.detailsType, f"tensor {n}: custom quantisation")
-    scale = np.array(table.scale, np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN; refused just below
+        scale = np.array(table.scale, np.float64)
     zero = np.array([] if table.zeroPoint is None else table.zeroPoint, np.int64)
-    need(len(zero) in (1, len(scale)), f"tensor {n}: {len(zero)} zero points")
+    need(len(zero) == len(scale), f"tensor {n}: {len(zero)} zero points, {len(scale)} scales")
     sane = np.isfinite(scale).all() and (scale > MIN_SCALE).all() and (scale < MAX_SCALE).all()
     need(sane and (np.abs(zero) <= 128).all(), f"tensor {n}: scale or zero point out of range")
     axis = int(table.quantizedDimension)

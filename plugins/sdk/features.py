@@ -18,8 +18,9 @@ have seven features each, all but the last as a natural logarithm:
 - ``slow`` ``stride`` ``fast`` ``shake``: power in `BANDS_HZ`
 - ``centre``: the mean frequency of the power, in Hz
 
-and the 36th, ``up_uneven``, is the log ratio of the power at half the main frequency of ``up`` to
-the power at it: steps that are alike put power at the step, steps that differ put it at the stride.
+and the 36th, ``up_uneven``, is the log ratio of the power an octave from the main frequency of
+``up``, above or below, to the power at it: even steps leave one of the three alone, a limp brings
+step and stride together.
 """
 
 import numpy as np
@@ -105,7 +106,7 @@ def window_features(windows: FloatArray, rate_hz: float) -> FloatArray:
     centre_hz = (spectrum @ freqs_hz) / total
     measures = [np.log(spread + floor), np.log(jerk + floor * rate_hz), *power, centre_hz]
     table = np.stack(measures, axis=2)  # (5, n, 7)
-    flat = table.transpose(1, 0, 2).reshape(len(windows), -1)
+    flat = table.transpose(1, 0, 2).reshape(len(windows), len(NAMES) - 1)
     return np.concatenate([flat, _uneven(spectrum[0], freqs_hz)[:, None]], axis=1).astype(
         np.float32
     )
@@ -129,10 +130,12 @@ def _within(spectrum: FloatArray, freqs_hz: FloatArray, low: float, high: float)
 
 
 def _uneven(spectrum: FloatArray, freqs_hz: FloatArray) -> FloatArray:
-    """Log ratio of the power at half the main frequency to that at it, each +-1 bin."""
+    """Log ratio of the power an octave off the main frequency to that at it, each +-1 bin."""
     near = spectrum.copy()
     near[:, 1:-1] += spectrum[:, 2:] + spectrum[:, :-2]
     main = np.argmax(np.where(freqs_hz >= BANDS_HZ["stride"][0], spectrum, 0.0), axis=1)
     row = np.arange(len(spectrum))
+    above = near[row, np.minimum(2 * main, len(freqs_hz) - 1)]
+    octave = np.maximum(near[row, main // 2], above)
     floor = STEP_FLOOR_G**2
-    return np.log((near[row, main // 2] + floor) / (near[row, main] + floor))
+    return np.log((octave + floor) / (near[row, main] + floor))

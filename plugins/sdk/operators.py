@@ -74,6 +74,7 @@ def _weights(n: int, use: Use, channels: int, axis: int) -> None:
     need(len(scale) in (1, channels), f"{what}: weight scales")
     need(weights.axis == axis or len(scale) == 1, f"{what}: channel axis")
     need(bias.type == INT32 and bias.shape == [channels], f"{what}: bias")
+    need((bias.zero == 0).all(), f"{what}: bias zero point")
     multiplier = _scale(x, what)[0] * scale / _scale(use.out, what)[0]
     fine = (multiplier < MAX_MULTIPLIER).all() and (multiplier > MIN_MULTIPLIER).all()
     need(fine, f"{what}: requantisation multiplier")
@@ -147,7 +148,7 @@ def _check_softmax(n: int, use: Use) -> None:
     x, y = use.ins[0], use.out
     need(len(x.shape) == 2 and x.shape == y.shape, f"operator {n}: softmax shape")
     need(0.1 <= use.options.beta <= 10.0, f"operator {n}: softmax beta")
-    unit = abs(_scale(y, f"operator {n}")[0] - 1 / 256) < 1e-6 and y.zero[0] == -128
+    unit = _scale(y, f"operator {n}")[0] == 1 / 256 and y.zero[0] == -128  # exactly, says TFLM
     need(unit, f"operator {n}: softmax output scale")
 
 
