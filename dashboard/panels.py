@@ -88,17 +88,19 @@ def _house(house: House, now: datetime) -> Iterable[Html]:
     yield _line("inventory_2", f"{status.stored:,} messages kept in this home")
     refused = status.counters.get("rejected", 0)
     if refused:
-        yield _line("block", f"{refused:,} refused: not understood, or from a stranger")
+        yield _line("block", f"{refused:,} refused at the door")
     if status.lost:
-        yield _line("heart_broken", f"{status.lost:,} lost: a collar was away for too long")
+        yield _line("heart_broken", f"{status.lost:,} lost: a collar's memory was full")
     waiting = sum(status.queued.values())
     if house.leaving is None:
-        yield _line("lock", "Nothing leaves this home: no sharing is agreed")
+        yield _line("lock", "Nothing has left this home")
     elif waiting:
         yield _line("cloud_upload", f"{waiting:,} shared messages wait for the cloud")
-    else:
+    elif house.leaving.state == "synced":
         last = f"Last shared: {plain(house.leaving.stream)}, "
         yield _line("cloud_done", f"{last}{freshness(house.leaving.queued_at, now)}")
+    else:  # withdrawn by the owner, or refused by the cloud
+        yield _line("cloud_off", f"The last message to share was {plain(house.leaving.state)}")
     plugins = [
         chip("extension", plain(plugin_id), PLUGIN_TONES.get(state, "low"), state)
         for plugin_id, state in sorted(status.plugins.items())

@@ -159,7 +159,7 @@ class TestScript:
         assert "not diagnoses" in words
         assert words.count(">online<") == 2
         assert "seen by geofence" in words
-        assert "Nothing leaves this home" in words
+        assert "Nothing has left this home" in words
         assert len(page.get("plotly_chart")) == 4
         assert "&lt;img src=x onerror=alert(1)&gt; **Rex**" in words
         assert "<img" not in words
