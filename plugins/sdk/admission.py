@@ -177,8 +177,8 @@ def _operator(
     entry = codes[table.opcodeIndex]
     code = max(entry.builtinCode, entry.deprecatedBuiltinCode)
     need(code in RULES and not entry.customCode, f"operator {n}: code {code} is not allowed")
-    need(1 <= entry.version <= 12, f"operator {n}: version {entry.version}")
     rule = RULES[code]
+    need(1 <= entry.version <= rule.newest, f"operator {n}: version {entry.version}")
     options = table.builtinOptions
     need(table.builtinOptionsType == rule.options and options is not None, f"operator {n}: options")
     extras = [table.customOptions, table.intermediates]

@@ -158,15 +158,17 @@ class Rule:
 
     options: int
     inputs: int
+    newest: int
+    """Highest version of the operator that LiteRT knows."""
     check: Callable[[int, Use], None]
 
 
 RULES: dict[int, Rule] = {
-    OP.CONV_2D: Rule(OPTIONS.Conv2DOptions, 3, _check_conv),
-    OP.DEPTHWISE_CONV_2D: Rule(OPTIONS.DepthwiseConv2DOptions, 3, _check_depthwise),
-    OP.FULLY_CONNECTED: Rule(OPTIONS.FullyConnectedOptions, 3, _check_dense),
-    OP.MAX_POOL_2D: Rule(OPTIONS.Pool2DOptions, 1, _check_pool),
-    OP.AVERAGE_POOL_2D: Rule(OPTIONS.Pool2DOptions, 1, _check_pool),
-    OP.MEAN: Rule(OPTIONS.ReducerOptions, 2, _check_mean),
-    OP.SOFTMAX: Rule(OPTIONS.SoftmaxOptions, 1, _check_softmax),
+    OP.CONV_2D: Rule(OPTIONS.Conv2DOptions, 3, 8, _check_conv),
+    OP.DEPTHWISE_CONV_2D: Rule(OPTIONS.DepthwiseConv2DOptions, 3, 7, _check_depthwise),
+    OP.FULLY_CONNECTED: Rule(OPTIONS.FullyConnectedOptions, 3, 12, _check_dense),
+    OP.MAX_POOL_2D: Rule(OPTIONS.Pool2DOptions, 1, 3, _check_pool),
+    OP.AVERAGE_POOL_2D: Rule(OPTIONS.Pool2DOptions, 1, 3, _check_pool),
+    OP.MEAN: Rule(OPTIONS.ReducerOptions, 2, 3, _check_mean),
+    OP.SOFTMAX: Rule(OPTIONS.SoftmaxOptions, 1, 3, _check_softmax),
 }
