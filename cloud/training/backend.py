@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 
-REPRESENTATIVE = 400  # windows that set the int8 grids; more changed no grid by a step
+REPRESENTATIVE = 400  # windows that set the int8 grids, spread over all classes and animals
 
 
 def load(seed: int) -> tuple[Any, Any]:

@@ -1,8 +1,9 @@
 """What an animal decides to do: a semi-Markov chain that follows the sun.
 
 A bout lasts whole seconds. Which behaviour follows, and how long it lasts, depends on how active
-the animal is at that local hour; dogs and cats in homes are busy in the morning and the evening
-(bimodal, Griss et al. 2021, doi:10.3390/ani11030892).
+the animal is at that local hour, with a peak in the morning and one in the evening: so do dogs that
+roam freely, and about half of family dogs (Griss et al. 2021, "If they could choose: how would dogs
+spend their days?", Applied Animal Behaviour Science).
 """
 
 import math

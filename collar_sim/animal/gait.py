@@ -40,8 +40,9 @@ class Shape:
 
 GROWTH = 0.4  # amplitude ~ Froude^0.4: peak force rises a little less than linearly with speed
 
-# Amplitudes: set so that the spread of |a| and of each gyro axis falls where the recorded dogs of
-# the two public collar sets lie (walk 0.2-0.45 g, 45-65 deg/s; run 0.4-1.1 g, 70-95 deg/s).
+# Amplitudes by eye, to land near the recorded dogs. Spread of |a|, and of each gyro axis:
+# recorded (2 public collar sets)  walk 0.28-0.45 g, 43-63 deg/s   run 0.37-1.12 g, 44-115 deg/s
+# ours (middle of 20 animals)      walk 0.26 g, 37-56 deg/s        run 0.60 g, 52-73 deg/s
 WALK = Shape(
     acc_g=((0.05, 0.17, 0.04, 0.04), (0.17, 0.04, 0.05, 0.03), (0.08, 0.34, 0.06, 0.11)),
     gyr_dps=((45, 12, 7, 3), (15, 38, 7, 6), (38, 8, 5, 2)),
