@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from collections.abc import Generator
 
 import structlog
 import uvicorn
@@ -36,14 +37,20 @@ async def run(settings: Settings) -> None:
             log.info("cloud.started", host=settings.host, port=listener.getsockname()[1])
 
 
+class _Server(uvicorn.Server):
+    """Leaves signals to the caller's runner, which turns them into cancellation."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Capture none."""
+        yield
+
+
 async def _serve(app: FastAPI, listener: socket.socket) -> None:
     config = uvicorn.Config(
         app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=3
     )
-    server = uvicorn.Server(config)
-    server.capture_signals = (
-        contextlib.nullcontext
-    )  # the caller's runner turns them into cancellation
+    server = _Server(config)
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     try:
         await asyncio.shield(serving)

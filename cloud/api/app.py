@@ -15,6 +15,7 @@ from cloud.history import routes as history
 from cloud.identity import routes as identity
 from cloud.identity.operator import operator_token_hash
 from cloud.ingest import routes as ingest
+from cloud.ingest.workers import open_workers
 from cloud.rewards import routes as rewards
 from cloud.settings import Settings
 
@@ -35,9 +36,16 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         token_hash = operator_token_hash(settings.operator_token_file)
         url = settings.database_url.get_secret_value()
-        async with open_database(url, settings.pool_size, settings.pool_timeout_s) as database:
+        timeout_s = settings.pool_timeout_s
+        async with (
+            open_database(url, settings.pool_size, timeout_s) as database,
+            open_workers(url, timeout_s, settings.ingest_workers) as workers,
+        ):
             app.state.services = Services(
-                settings=settings, database=database, operator_token_hash=token_hash
+                settings=settings,
+                database=database,
+                workers=workers,
+                operator_token_hash=token_hash,
             )
             yield
 

@@ -1,12 +1,11 @@
 """What the application keeps for its handlers while it runs."""
 
-import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cloud.db import Database
+from cloud.ingest.workers import Workers
+from cloud.rewards.scoring import Terms
 from cloud.settings import Settings
-
-UPLINKS_AT_ONCE = 4  # each holds its unpacked rows; more would only wait for the same CPU
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,5 +14,11 @@ class Services:
 
     settings: Settings
     database: Database
+    workers: Workers
     operator_token_hash: bytes
-    uplinks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLINKS_AT_ONCE))
+
+    @property
+    def terms(self) -> Terms:
+        """The terms for emission periods that begin now."""
+        settings = self.settings
+        return Terms(settings.emission_period_s, settings.emission_budget, settings.rate_per_unit)

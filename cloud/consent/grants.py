@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+import psycopg
 import structlog
 from psycopg.rows import dict_row
 
@@ -61,9 +62,13 @@ async def withdraw(connection: Connection, owner_id: str, grant_id: str, now: da
     log.info("grant.withdrawn", grant_id=grant_id)
 
 
-async def grants_by_id(connection: Connection, grant_ids: Collection[str]) -> dict[str, Grant]:
+def grants_by_id(
+    connection: psycopg.Connection[Any], grant_ids: Collection[str]
+) -> dict[str, Grant]:
     """The grants of these ids, as far as there are such."""
-    found = await _fetch(connection, "grants_by_id", {"grant_ids": list(grant_ids)})
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(SQL["grants_by_id"], {"grant_ids": list(grant_ids)})
+        found = msgspec.convert(cursor.fetchall(), list[Grant])
     return {grant.grant_id: grant for grant in found}
 
 

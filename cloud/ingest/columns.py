@@ -17,9 +17,18 @@ from gateway.wire.messages import FixSource, Name, Seconds, Share
 from gateway.wire.topics import Kind
 from gateway.wire.uplink import Row
 
+COMMON = (
+    *("pet_id", "observed_at", "received_at", "collar_id", "boot", "seq", "grant_id", "sealed"),
+    "clock",
+)
+"""Columns that all time tables begin with; the columns of the kind follow, then the digest."""
+
+PET_ID, OBSERVED_AT, SEQ, OWN, DIGEST = 0, 1, 5, len(COMMON), -1  # places in a stored row
+
 CellIndex = Annotated[int, Meta(ge=-180_000, le=180_000)]
 Cell = Annotated[list[CellIndex], Meta(min_length=2, max_length=2)]
 
+_isfinite = math.isfinite
 _json = msgspec.json.Encoder().encode
 
 
@@ -86,8 +95,10 @@ def _epoch(row: Row, _: Grant) -> tuple[Any, ...]:
     if leaves.windows_unsure > leaves.windows and "windows" not in hidden:
         raise Refused(Refusal.INVALID, "windows_unsure: more than windows")
     _require(seconds, "seconds", hidden)
-    _finite(leaves.period_s + leaves.odba_g + leaves.vedba_g + leaves.anomaly)
-    _finite(leaves.battery_pct)
+    _finite(
+        leaves.period_s + leaves.odba_g + leaves.vedba_g + leaves.anomaly,
+        leaves.battery_pct,
+    )
     return (
         leaves.period_s,
         None if seconds is None else _json(seconds).decode(),
@@ -203,7 +214,7 @@ def _require(value: object, name: str, hidden: Mapping[str, bytes]) -> None:
 
 def _finite(*numbers: float | None) -> None:
     for number in numbers:
-        if number is not None and not math.isfinite(number):
+        if number is not None and not _isfinite(number):
             raise Refused(Refusal.INVALID, "not a finite number")
 
 

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
 
 from cloud.consent.grants import grants_by_id
-from cloud.db import Connection, load_queries
+from cloud.db import load_queries
 from gateway.wire.grants import Grant
 from gateway.wire.uplink import UplinkBatch
 
@@ -46,22 +49,22 @@ class Facts:
     grants: dict[str, Grant]
 
 
-async def facts_for(connection: Connection, batch: UplinkBatch) -> Facts:
+def facts_for(connection: Connection[Any], batch: UplinkBatch) -> Facts:
     """The facts for this batch of a site that exists.
 
     The version is read first: a change after that shows as another version when it is compared.
     """
-    site = await connection.execute(SQL["site_facts"], {"site_id": batch.site})
-    version, account_id = await site.fetchone() or (0, "")
+    site = connection.execute(SQL["site_facts"], {"site_id": batch.site})
+    version, account_id = site.fetchone() or (0, "")
     collar_ids = list({group.collar_id for group in batch.groups})
     values = {"site_id": batch.site, "collar_ids": collar_ids}
     collars: dict[str, CollarFacts] = {}
     worn: dict[str, list[Worn]] = {}
-    async for row in await connection.execute(SQL["collar_facts"], values):
+    for row in connection.execute(SQL["collar_facts"], values):
         collar_id, public_key, since, until, pet_id = row
         intervals = worn.setdefault(collar_id, [])
         if pet_id is not None:
             intervals.append(Worn(since, until, pet_id))
         collars[collar_id] = CollarFacts(public_key, intervals)
     grant_ids = {row.grant_id for group in batch.groups for row in group.rows}
-    return Facts(version, account_id, collars, await grants_by_id(connection, grant_ids))
+    return Facts(version, account_id, collars, grants_by_id(connection, grant_ids))

@@ -1,13 +1,15 @@
 """Routes of the uplink; for gateways, who sign every request."""
 
+import structlog
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from cloud.api.dependencies import ServicesDep
 from cloud.identity.sites import GatewayDep
-from cloud.ingest.take import take
-from cloud.rewards.emission import terms_of
-from gateway.wire.uplink import CONTENT_TYPE, pack_body
+from cloud.metrics import ROWS
+from gateway.wire.uplink import CONTENT_TYPE
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 router = APIRouter(prefix="/v1/uplink", tags=["uplink"])
 
@@ -27,7 +29,10 @@ async def cursor(gateway: GatewayDep) -> Cursor:
 @router.post("")
 async def uplink(gateway: GatewayDep, services: ServicesDep) -> Response:
     """Take a packed ``UplinkBatch`` and answer a packed ``UplinkReceipt``."""
-    terms = terms_of(services.settings)
-    async with services.uplinks:
-        receipt = await take(services.database, gateway.site_id, gateway.body, terms)
-    return Response(pack_body(receipt), media_type=CONTENT_TYPE)
+    taken = await services.workers.take(gateway.site_id, gateway.body, services.terms)
+    for outcome, rows in taken.outcomes.items():
+        ROWS.labels(outcome).inc(rows)
+    refused = {k: n for k, n in taken.outcomes.items() if k not in ("accepted", "duplicate")}
+    if refused:
+        log.warning("rows.refused", site_id=gateway.site_id, reasons=refused)
+    return Response(taken.receipt, media_type=CONTENT_TYPE)

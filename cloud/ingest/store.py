@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
+from typing import Any
 
-from cloud.db import Connection, load_queries
+from psycopg import Connection
+
+from cloud.db import load_queries
 from cloud.errors import Busy
-from cloud.ingest.check import CheckedBatch, CheckedGroup, CheckedRow, RefusedRow
-from cloud.ingest.columns import COLUMNS
+from cloud.ingest.check import CheckedBatch, CheckedGroup, RefusedRow, StoredRow
+from cloud.ingest.columns import DIGEST, SEQ
 from cloud.ingest.facts import Facts
 from cloud.ingest.refusal import Refusal
 from cloud.ingest.rollup import roll_up
-from cloud.rewards.emission import Terms, open_period
-from cloud.rewards.scoring import add_scores
-from gateway.wire import uplink
+from cloud.rewards.scoring import Terms, add_scores
 from gateway.wire.topics import Kind
+from gateway.wire.uplink import UplinkBatch
 
 SQL = load_queries(__file__)
 
@@ -45,25 +48,10 @@ class Stored:
     duplicates: int
     refused: list[RefusedRow]
 
-    def receipt(self) -> uplink.UplinkReceipt:
-        """The answer to the gateway."""
-        refused = [
-            uplink.RefusedRow(
-                collar_id=row.collar_id, boot=row.boot, seq=row.seq, reason=row.reason.value
-            )
-            for row in self.refused
-        ]
-        return uplink.UplinkReceipt(
-            cursor=self.cursor,
-            accepted=self.accepted,
-            duplicates=self.duplicates,
-            refused=refused,
-        )
 
-
-async def store(
-    connection: Connection,
-    batch: uplink.UplinkBatch,
+def store(
+    connection: Connection[Any],
+    batch: UplinkBatch,
     checked: CheckedBatch,
     facts: Facts,
     terms: Terms,
@@ -79,97 +67,80 @@ async def store(
         Busy: A message of the batch was stored by another site meanwhile.
     """
     turn = {"last_id": batch.last_id, "site_id": batch.site, "version": facts.version}
-    row = await (await connection.execute(SQL["advance"], turn)).fetchone()
+    row = connection.execute(SQL["advance"], turn).fetchone()
     if row is None:
         raise FactsChanged
     refused = list(checked.refused)
-    duplicates = await _drop_held(connection, checked, refused)
-    groups = [group for group in checked.groups if group.rows]
-    rows = [row for group in groups for row in group.rows]
-    for kind in COLUMNS:
-        if any(row.kind is kind for row in rows):
-            await _store_kind(connection, kind, groups, now)
-    await _add_rollups(connection, rows)
+    _drop_held(connection, checked.groups, refused)
+    groups = [group for group in checked.groups if any(group.rows.values())]
+    accepted = 0
+    for kind in _TYPES:
+        rows = list(chain.from_iterable(group.rows.get(kind, ()) for group in groups))
+        if rows:
+            accepted += len(rows)
+            _store_kind(connection, kind, rows, now)
+        if rows and kind is Kind.EPOCH:
+            _add_rollups(connection, rows)
     if groups:
-        period_id = await open_period(connection, terms, now)
-        await add_scores(connection, period_id, facts.account_id, groups, now)
-    await _add_refused(connection, batch.site, refused, now)
-    return Stored(row[0], len(rows), duplicates, refused)
+        add_scores(connection, facts.account_id, groups, terms, now)
+    if refused:
+        _add_refused(connection, batch.site, refused, now)
+    duplicates = sum(group.duplicates for group in checked.groups)
+    return Stored(row[0], accepted, duplicates, refused)
 
 
-async def _drop_held(
-    connection: Connection, checked: CheckedBatch, refused: list[RefusedRow]
-) -> int:
-    """Leave only what is new in the groups; returns the number of duplicates."""
-    groups = checked.groups
+def _drop_held(
+    connection: Connection[Any], groups: Sequence[CheckedGroup], refused: list[RefusedRow]
+) -> None:
+    """Leave only what is new in the groups."""
+    seqs = [[row[SEQ] for rows in group.rows.values() for row in rows] for group in groups]
     spans = {
         "collar_ids": [group.collar_id for group in groups],
         "boots": [group.boot for group in groups],
-        "firsts": [min(row.seq for row in group.rows) for group in groups],
-        "lasts": [max(row.seq for row in group.rows) for group in groups],
+        "firsts": [min(each) for each in seqs],
+        "lasts": [max(each) for each in seqs],
     }
-    found = await (await connection.execute(SQL["held"], spans)).fetchall()
     held: dict[tuple[str, int], dict[int, bytes]] = {}
-    for collar_id, boot, seq, digest in found:
+    for collar_id, boot, seq, digest in connection.execute(SQL["held"], spans):
         held.setdefault((collar_id, boot), {})[seq] = digest
-    duplicates = 0
     for group in groups:
         known = held.setdefault((group.collar_id, group.boot), {})
-        new: list[CheckedRow] = []
-        for row in group.rows:
-            if row.seq not in known:
-                known[row.seq] = row.digest  # of two in one batch, the first is the one
-                new.append(row)
-            elif known[row.seq] == row.digest:
-                group.duplicates += 1
-            else:
-                detail = "the key is held with other content"
-                refused.append(
-                    RefusedRow(group.collar_id, group.boot, row.seq, Refusal.CONFLICT, detail)
-                )
-        group.rows = new
-        duplicates += group.duplicates
-    return duplicates
+        for kind, rows in group.rows.items():
+            group.rows[kind] = [row for row in rows if _is_new(row, group, known, refused)]
 
 
-async def _store_kind(
-    connection: Connection, kind: Kind, groups: Sequence[CheckedGroup], now: datetime
+def _is_new(
+    row: StoredRow, group: CheckedGroup, known: dict[int, bytes], refused: list[RefusedRow]
+) -> bool:
+    seq, digest = row[SEQ], row[DIGEST]
+    if seq not in known:
+        known[seq] = digest  # of two in one batch, the first is the one
+        return True
+    if known[seq] == digest:
+        group.duplicates += 1
+    else:
+        detail = "the key is held with other content"
+        refused.append(RefusedRow(group.collar_id, group.boot, seq, Refusal.CONFLICT, detail))
+    return False
+
+
+def _store_kind(
+    connection: Connection[Any], kind: Kind, rows: Sequence[StoredRow], now: datetime
 ) -> None:
-    staged = 0
-    async with connection.cursor() as cursor:
-        await cursor.execute(SQL[f"stage_{kind}"])
-        async with cursor.copy(f"COPY staged_{kind} FROM STDIN (FORMAT BINARY)".encode()) as copy:
+    with connection.cursor() as cursor:
+        cursor.execute(SQL[f"stage_{kind}"])
+        with cursor.copy(f"COPY staged_{kind} FROM STDIN (FORMAT BINARY)".encode()) as copy:
             copy.set_types((*_COMMON, *_TYPES[kind], "bytea"))
-            for group in groups:
-                collar_id, boot, sealed = group.collar_id, group.boot, group.sealed
-                for row in group.rows:
-                    if row.kind is kind:
-                        staged += 1
-                        await copy.write_row(
-                            (
-                                row.pet_id,
-                                row.observed_at,
-                                row.received_at,
-                                collar_id,
-                                boot,
-                                row.seq,
-                                row.grant_id,
-                                sealed,
-                                row.clock,
-                                *row.values,
-                                row.digest,
-                            )
-                        )
-        await cursor.execute(SQL[f"new_{kind}"])
-        if cursor.rowcount != staged:
+            for row in rows:
+                copy.write_row(row)
+        cursor.execute(SQL[f"new_{kind}"])
+        if cursor.rowcount != len(rows):
             raise Busy("a collar's messages came by two sites at once")
-        await cursor.execute(SQL[f"store_{kind}"], {"now": now})
+        cursor.execute(SQL[f"store_{kind}"], {"now": now})
 
 
-async def _add_rollups(connection: Connection, rows: Sequence[CheckedRow]) -> None:
-    hours = sorted(roll_up(rows).items())  # one order for all, so that batches do not deadlock
-    if not hours:
-        return
+def _add_rollups(connection: Connection[Any], epochs: Sequence[StoredRow]) -> None:
+    hours = sorted(roll_up(epochs).items())  # in one order for all, so that none deadlock
     values = {
         "pet_ids": [pet_id for (pet_id, _), _ in hours],
         "hours": [at for (_, at), _ in hours],
@@ -180,7 +151,7 @@ async def _add_rollups(connection: Connection, rows: Sequence[CheckedRow]) -> No
         "unsure": [hour.windows_unsure for _, hour in hours],
         "anomaly": [hour.anomaly_max for _, hour in hours],
     }
-    await connection.execute(SQL["add_hours"], values)
+    connection.execute(SQL["add_hours"], values)
     spent = [
         (pet_id, at, behaviour, seconds)
         for (pet_id, at), hour in hours
@@ -192,14 +163,12 @@ async def _add_rollups(connection: Connection, rows: Sequence[CheckedRow]) -> No
         "behaviours": [behaviour for _, _, behaviour, _ in spent],
         "seconds": [seconds for _, _, _, seconds in spent],
     }
-    await connection.execute(SQL["add_behaviours"], values)
+    connection.execute(SQL["add_behaviours"], values)
 
 
-async def _add_refused(
-    connection: Connection, site_id: str, refused: Sequence[RefusedRow], now: datetime
+def _add_refused(
+    connection: Connection[Any], site_id: str, refused: Sequence[RefusedRow], now: datetime
 ) -> None:
-    if not refused:
-        return
     values = {
         "site_id": site_id,
         "now": now,
@@ -209,4 +178,4 @@ async def _add_refused(
         "reasons": [row.reason.value for row in refused],
         "details": [row.detail[:200].replace("\0", "") for row in refused],
     }
-    await connection.execute(SQL["add_refused"], values)
+    connection.execute(SQL["add_refused"], values)

@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import structlog
 
 from cloud.db import Connection, Database, load_queries
-from cloud.errors import Busy, DatabaseUnavailable
+from cloud.errors import DatabaseUnavailable
 from cloud.metrics import PAID
 from cloud.rewards.ledger import EMISSION, post
 from cloud.settings import Settings
@@ -16,22 +15,6 @@ from cloud.settings import Settings
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 SQL = load_queries(__file__)
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """On what terms a period is paid; a period keeps those it began with."""
-
-    period_s: int
-    budget: int
-    """Micro-tokens at most."""
-    rate_per_unit: int
-    """Micro-tokens for one unit, as long as the budget lasts."""
-
-
-def terms_of(settings: Settings) -> Terms:
-    """The terms for periods that begin now."""
-    return Terms(settings.emission_period_s, settings.emission_budget, settings.rate_per_unit)
 
 
 def payments(units: Mapping[str, int], budget: int, rate_per_unit: int) -> dict[str, int]:
@@ -52,28 +35,6 @@ def payments(units: Mapping[str, int], budget: int, rate_per_unit: int) -> dict[
     return {account: amount for account, amount in shares.items() if amount > 0}
 
 
-async def open_period(connection: Connection, terms: Terms, now: datetime) -> int:
-    """The running period, which stays open until the transaction ends; begun if need be.
-
-    Raises:
-        Busy: Periods changed under us.
-    """
-    floor = datetime.fromtimestamp(now.timestamp() // terms.period_s * terms.period_s, UTC)
-    for _ in range(3):
-        row = await (await connection.execute(SQL["current_period"], {"now": now})).fetchone()
-        if row is not None:
-            return row[0]
-        values = {
-            "now": now,
-            "floor": floor,
-            "ceiling": floor + timedelta(seconds=terms.period_s),
-            "budget": terms.budget,
-            "rate_per_unit": terms.rate_per_unit,
-        }
-        await connection.execute(SQL["begin_period"], values)
-    raise Busy("the emission period is being closed")
-
-
 async def settle(database: Database, now: datetime, *, close_current: bool = False) -> list[int]:
     """Pay all periods that have ended and return their numbers.
 
@@ -92,8 +53,9 @@ async def settle(database: Database, now: datetime, *, close_current: bool = Fal
             period = await cursor.fetchone()
             if period is None:
                 return settled
-            await _settle_one(connection, *period, now)
-            settled.append(period[0])
+            period_id, budget, rate_per_unit = period
+            await _settle_one(connection, period_id, budget, rate_per_unit, now)
+            settled.append(period_id)
 
 
 async def _settle_one(

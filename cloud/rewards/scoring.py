@@ -1,11 +1,20 @@
-"""Turns the new rows of a batch into scores, kept without pet or collar."""
+"""Turns the new rows of a batch into scores, kept without pet or collar.
+
+Runs in the transaction that stores the rows, in an ingest worker.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from cloud.db import Connection, load_queries
+from psycopg import Connection
+
+from cloud.db import load_queries
+from cloud.errors import Busy
 from cloud.ingest.check import CheckedGroup
+from cloud.ingest.columns import DIGEST, OBSERVED_AT, OWN, SEQ
 from cloud.ingest.proof import group_digest
 from cloud.rewards.score import GroupFacts, score
 from gateway.wire.topics import Kind
@@ -14,28 +23,43 @@ SQL = load_queries(__file__)
 STALE = timedelta(days=1)
 
 
-async def add_scores(
-    connection: Connection,
-    period_id: int,
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a period is paid; a period keeps those it began with."""
+
+    period_s: int
+    budget: int
+    """Micro-tokens at most."""
+    rate_per_unit: int
+    """Micro-tokens for one unit, as long as the budget lasts."""
+
+
+def add_scores(
+    connection: Connection[Any],
     account_id: str,
     groups: Sequence[CheckedGroup],
+    terms: Terms,
     now: datetime,
 ) -> None:
-    """Score each group and add the scores to a period.
+    """Score each group, in the period that is running.
 
     Args:
         connection: In the transaction that stores the rows.
-        period_id: An open one.
         account_id: Whose tokens they will be.
         groups: With new rows only.
+        terms: For a period that begins now.
         now: When they were received.
+
+    Raises:
+        Busy: Periods changed under us.
     """
     scores = [score(facts_of(group, now)) for group in groups]
     values = {
-        "period_id": period_id,
+        "period_id": _open_period(connection, terms, now),
         "account_id": account_id,
         "digests": [
-            group.root or group_digest(row.digest for row in group.rows) for group in groups
+            group.root or group_digest(row[DIGEST] for rows in group.rows.values() for row in rows)
+            for group in groups
         ],
         "rows": [each.rows for each in scores],
         "quality": [each.quality_ppm for each in scores],
@@ -43,33 +67,43 @@ async def add_scores(
         "units": [each.units for each in scores],
         "reasons": [",".join(each.reasons) for each in scores],
     }
-    await connection.execute(SQL["add_scores"], values)
+    connection.execute(SQL["add_scores"], values)
 
 
 def facts_of(group: CheckedGroup, now: datetime) -> GroupFacts:
     """What the score of a group depends on."""
     oldest = now - STALE
     streams: Counter[str] = Counter()
-    stale = windows = unsure = partial = 0
-    for row in group.rows:
-        kind = row.kind
+    for kind, rows in group.rows.items():
         if kind is Kind.FIX:
-            precision = row.values[0]
-            streams[f"fix_{precision}"] += 1
-            partial += row.hidden and precision == "exact"
+            streams.update(f"fix_{row[OWN]}" for row in rows)
         else:
-            streams[kind.value] += 1
-            partial += row.hidden
-        if kind is Kind.EPOCH:
-            windows += row.values[6] or 0
-            unsure += row.values[7] or 0
-        stale += row.observed_at < oldest
+            streams[kind.value] += len(rows)
+    epochs = group.rows.get(Kind.EPOCH, ())
     return GroupFacts(
         sealed=group.sealed,
         units_by_stream=streams,
-        stale=stale,
+        stale=sum(row[OBSERVED_AT] < oldest for rows in group.rows.values() for row in rows),
         duplicates=group.duplicates,
-        windows=windows,
-        windows_unsure=unsure,
-        partial=partial,
+        windows=sum(row[OWN + 6] or 0 for row in epochs),
+        windows_unsure=sum(row[OWN + 7] or 0 for row in epochs),
+        partial=sum(row[SEQ] in group.partial for rows in group.rows.values() for row in rows),
     )
+
+
+def _open_period(connection: Connection[Any], terms: Terms, now: datetime) -> int:
+    """The running period, which stays open until the transaction ends; begun if need be."""
+    floor = datetime.fromtimestamp(now.timestamp() // terms.period_s * terms.period_s, UTC)
+    for _ in range(3):
+        row = connection.execute(SQL["current_period"], {"now": now}).fetchone()
+        if row is not None:
+            return row[0]
+        values = {
+            "now": now,
+            "floor": floor,
+            "ceiling": floor + timedelta(seconds=terms.period_s),
+            "budget": terms.budget,
+            "rate_per_unit": terms.rate_per_unit,
+        }
+        connection.execute(SQL["begin_period"], values)
+    raise Busy("the emission period is being closed")
