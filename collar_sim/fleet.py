@@ -47,6 +47,8 @@ class Fleet:
         self._minutes: deque[FleetMinute] = deque()
         """Produced, and not yet over."""
         self._until = parts.until
+        self._due = parts.until
+        """Up to here messages are being released; `_until` follows when they are committed."""
         self._produced_until = parts.until
         self._stop = asyncio.Event()
         self._is_live = False
@@ -70,6 +72,8 @@ class Fleet:
                 if not self._stop.is_set():
                     await self._live(minute, duration_s)
                 self._is_ending = True
+                await self._release(self._due)  # what the end of the live phase interrupted
+                self._until = max(self._until, self._due)
                 for collar in self._collars.values():
                     collar.seal(self._until)
                 self._commit(self._until)
@@ -161,7 +165,7 @@ class Fleet:
         """Write each message when it is due."""
         clock = self._parts.clock
         while True:
-            until = max(self._until, min(clock.now(), self._produced_until))
+            self._due = until = max(self._until, min(clock.now(), self._produced_until))
             await self._release(until)
             self._commit(until)
             next_at = until + timedelta(seconds=TICK_S * clock.speed)

@@ -139,7 +139,7 @@ class Uplink:
 
     async def _converse(self, session: Session) -> None:
         await session.subscribe(ack_filter(self._link.site, self._collar.collar_id), qos=0)
-        self._go_back()
+        self._go_back(ACK_TIMEOUT_S)
         self._send_birth(session)
         self._announce(session)
         hearing = asyncio.create_task(self._hear(session), name=f"acks-{self._collar.collar_id}")
@@ -189,12 +189,11 @@ class Uplink:
         if flash.first != self._first or self._cursor <= flash.first:  # progress, or none owed
             self._first, self._progress_s = flash.first, now_s
             self._patience_s = ACK_TIMEOUT_S
+        elif any(position == flash.first for _, position in self._repeats):
+            self._progress_s = now_s  # the gateway cannot have it yet: that is the radio's doing
         self._cursor = max(self._cursor, flash.first)
         if now_s - self._progress_s >= self._patience_s:
-            self._patience_s = min(2 * self._patience_s, MAX_ACK_TIMEOUT_S)
-            self._progress_s = now_s
-            self._cursor = flash.first
-            self._repeats.clear()
+            self._go_back(min(2 * self._patience_s, MAX_ACK_TIMEOUT_S))
         if flash.overwritten != self._announced[0] and now_s - self._announced[1] >= ANNOUNCE_S:
             self._announce(session)
         while self._repeats and self._repeats[0][0] <= now_s:
@@ -216,9 +215,9 @@ class Uplink:
             due_s.append(self._announced[1] + ANNOUNCE_S)
         return max(0.0, min(due_s) - now_s) if due_s else None
 
-    def _go_back(self) -> None:
+    def _go_back(self, patience_s: float) -> None:
         self._cursor = self._first = self._flash.first
-        self._progress_s, self._patience_s = time.monotonic(), ACK_TIMEOUT_S
+        self._progress_s, self._patience_s = time.monotonic(), patience_s
         self._repeats.clear()
 
     def _transmit(self, session: Session, position: int) -> None:

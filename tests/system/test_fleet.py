@@ -100,7 +100,7 @@ async def test_nothing_is_lost_or_said_twice_when_the_simulator_is_killed(
     broker: Broker, tmp_path: Path
 ):
     collars = write_fleet(tmp_path / "fleet.json", 4)
-    flags = ("--start-at", START_AT, "--history", "2h", "--radio-loss", "0.01", "--log-bytes")
+    flags = ("--start-at", START_AT, "--history", "2h", "--radio-loss", "0.005", "--log-bytes")
     async with acknowledging(broker.url) as gateway:
         for goal in (150, 600):
             sim = Simulator(tmp_path, broker.url, *flags, "40000")
