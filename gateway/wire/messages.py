@@ -53,7 +53,9 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
     observed_at: Instant
     """When it happened, by the collar's clock."""
     uptime_s: Seconds = 0.0
+    """Since this boot; no clock can set it back."""
     clock: ClockQuality = ClockQuality.NETWORK
+    """How far ``observed_at`` can be trusted."""
 
     @property
     def key(self) -> Key:
@@ -74,9 +76,13 @@ class Birth(Message, frozen=True, kw_only=True, omit_defaults=True):
     """First message of every boot (``seq`` 0), retained: what this collar is."""
 
     hardware: Name
+    """Board and revision, in the maker's words."""
     firmware: Name
+    """Its version, in the maker's words."""
     sample_rate_hz: Annotated[float, Meta(gt=0, le=1000)] | None = None
+    """Of the motion sensor."""
     slots: Annotated[list[Slot], Meta(max_length=8)] = []
+    """Models that it runs."""
     seals: bool = False
     """The collar publishes seals, so the gateway waits for them before it shares anything."""
     previous: Key | None = None
@@ -95,11 +101,14 @@ class ActivityEpoch(Message, frozen=True, kw_only=True, omit_defaults=True):
     odba_g: Annotated[float, Meta(ge=0, le=64)] = 0.0
     """Mean overall dynamic body acceleration over the period."""
     vedba_g: Annotated[float, Meta(ge=0, le=64)] = 0.0
+    """Mean vectorial dynamic body acceleration; where the collar turns, the better of the two."""
     steps: Annotated[int, Meta(ge=0, le=100_000)] = 0
     anomaly: Share = 0.0
     """Worst anomaly score of the period; 0.5 is the model's threshold."""
     windows: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    """How many the model judged."""
     windows_unsure: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    """Of these, how many it abstained on."""
     battery_pct: Annotated[float, Meta(ge=0, le=100)] | None = None
 
     def __post_init__(self) -> None:
@@ -127,9 +136,11 @@ class Fix(Message, frozen=True, kw_only=True, omit_defaults=True):
     accuracy_m: Annotated[float, Meta(ge=0, le=100_000)]
     """Radius that holds the true position in two of three cases."""
     source: FixSource = FixSource.GNSS
+    """Satellites, access points, a phone mast, or a beacon whose place is known."""
     age_s: Seconds = 0.0
     """How old the position already was at ``observed_at``."""
     hdop: Annotated[float, Meta(ge=0, le=100)] | None = None
+    """Horizontal dilution of precision."""
     speed_mps: Annotated[float, Meta(ge=0, le=200)] | None = None
 
     def __post_init__(self) -> None:
@@ -152,12 +163,17 @@ class Window(Message, frozen=True, kw_only=True, omit_defaults=True):
     """A raw window, packed (see ``wire.windows``); sent only when a grant asks for it."""
 
     rate_hz: Annotated[float, Meta(gt=0, le=1000)]
+    """Samples a second."""
     acc_g_per_lsb: Annotated[float, Meta(gt=0, le=1)]
+    """What one step of an acceleration is worth."""
     gyr_dps_per_lsb: Annotated[float, Meta(gt=0, le=100)]
+    """What one step of a rotation is worth."""
     samples: Annotated[bytes, Meta(min_length=12, max_length=12_000)]
     """int16 little-endian, ``ax ay az gx gy gz`` per sample."""
     label: str | None = None
+    """What the collar's model took it for."""
     confidence: Share | None = None
+    """How sure that model was."""
 
     def __post_init__(self) -> None:
         if len(self.samples) % 12:
