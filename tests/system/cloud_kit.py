@@ -256,6 +256,7 @@ def settings_for(url: str, folder: Path, **more: Any) -> Settings:
         "database_url": SecretStr(url),
         "operator_token_file": folder / "operator.token",
         "pool_timeout_s": 2.0,
+        "ingest_workers": 0,
     }
     return Settings(**values | more)
 
