@@ -1,0 +1,130 @@
+"""What is refused at the door is told to the collar, and never acknowledges what is still owed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from gateway.ingest import Ingest
+from gateway.registry import Household, save_registry
+from gateway.store import Store
+from gateway.wire.codec import JSON, decode
+from gateway.wire.messages import MAX_PAYLOAD_BYTES, Ack, Key
+from gateway.wire.session import Delivery, Session
+from gateway.wire.topics import Kind, Topic
+from gateway.wire.uplink import EnrolledCollar, Registry
+
+AT = "2026-01-01T00:00:00Z"
+
+
+@dataclass
+class Heard:
+    """A session's sending end."""
+
+    payloads: list[bytes] = field(default_factory=list[bytes])
+
+    def publish(self, _topic: str, payload: bytes, **_: Any) -> None:
+        self.payloads.append(payload)
+
+    @property
+    def ack(self) -> Ack:
+        message = decode(Topic("home", "c1", Kind.ACK), self.payloads[-1]).message
+        assert isinstance(message, Ack)
+        return message
+
+
+class Door:
+    """An ingest over a store of its own."""
+
+    def __init__(self, store: Store, household: Household) -> None:
+        self.store, self.household = store, household
+        self.heard = Heard()
+        self.ingest = Ingest(store, household, lambda: None)
+
+    async def take(self, *messages: tuple[str, dict[str, Any]]) -> Ack:
+        done = asyncio.get_running_loop().create_future
+        batch = [
+            Delivery(
+                f"pawmesh/v1/home/c1/{kind}", msgspec.json.encode(m), JSON, None, False, done()
+            )
+            for kind, m in messages
+        ]
+        await self.ingest.take(cast(Session, self.heard), batch)
+        return self.heard.ack
+
+    async def restart(self) -> None:
+        self.ingest = Ingest(self.store, self.household, lambda: None)
+        await self.store.read(self.ingest._load)
+
+
+@pytest_asyncio.fixture
+async def door(tmp_path: Path) -> AsyncIterator[Door]:
+    collar = EnrolledCollar(
+        collar_id="c1", pet_id="p1", pet_name="Rex", assigned_at=datetime(2020, 1, 1, tzinfo=UTC)
+    )
+    async with Store.open(tmp_path / "gateway.db") as store:
+        registry = Registry(site="home", version=1, collars=[collar], grants=[])
+        await store.write(lambda db: save_registry(db, registry))
+        household = Household("home")
+        await store.read(household.load)
+        yield Door(store, household)
+
+
+def header(boot: int, seq: int, **fields: Any) -> dict[str, Any]:
+    return {"collar_id": "c1", "boot": boot, "seq": seq, "observed_at": AT} | fields
+
+
+def birth(boot: int, **fields: Any) -> tuple[str, dict[str, Any]]:
+    return "birth", header(boot, 0, hardware="h", firmware="f", **fields)
+
+
+def event(boot: int, seq: int, **fields: Any) -> tuple[str, dict[str, Any]]:
+    return "event", header(boot, seq, name="scratch", confidence=0.5) | fields
+
+
+@pytest.mark.parametrize("wrong", [{"hardware": ""}, {"observed_at": "2900-01-01T00:00:00Z"}])
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_refused_birth_waits_for_what_it_follows(
+    door: Door, wrong: dict[str, str], restarted: bool
+) -> None:
+    assert (await door.take(birth(1), event(1, 1))).key == Key(1, 1)
+    kind, fields = birth(2, previous={"boot": 1, "seq": 2})
+    ack = await door.take((kind, fields | wrong))
+    assert ack.key == Key(1, 1)  # (1, 2) is owed: what the birth says is true, refused or not
+    assert len(ack.refused) == 1
+    if restarted:
+        await door.restart()
+    assert (await door.take(event(1, 2))).key == Key(2, 0)
+
+
+async def test_a_refused_message_is_acknowledged_in_its_turn(door: Door) -> None:
+    ack = await door.take(birth(1), event(1, 1, confidence=2), event(1, 2))
+    assert ack.key == Key(1, 2)
+    assert "invalid" in ack.refused[0]
+    assert "$.confidence" in ack.refused[0]
+
+
+async def test_whatever_was_refused_the_acknowledgement_can_be_sent(door: Door) -> None:
+    ugly = [event(1, seq, **{"\x01\u2028" * 200: 2**70}) for seq in range(1, 40)]
+    wrong = [(kind, fields | {"clock": "\x02😾" * 100}) for kind, fields in ugly]
+    ack = await door.take(birth(1), *wrong)
+    assert ack.key == Key(1, 39)
+    assert len(ack.refused) == 20
+    assert len(door.heard.payloads[-1]) < MAX_PAYLOAD_BYTES
+    assert all(text.isascii() and text.isprintable() for text in ack.refused)
+
+
+async def test_a_field_that_cannot_be_kept_is_refused_and_the_rest_goes_on(door: Door) -> None:
+    payload = ("event", event(1, 1)[1] | {"new": {"deep": [[[[[[[[[1]]]]]]]]]}})
+    ack = await door.take(birth(1), payload, event(1, 2, new={"kept": [1]}))
+    assert ack.key == Key(1, 2)
+    assert "$.new" in ack.refused[0]
+    rows = await door.store.read(lambda db: db.execute("SELECT extra FROM message").fetchall())
+    kept = [msgspec.msgpack.decode(row["extra"]) for row in rows if row["extra"]]
+    assert kept == [{"new": {"kept": [1]}}]
