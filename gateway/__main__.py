@@ -19,7 +19,7 @@ def main() -> int:
         return 0
     except StoreNewer as error:
         return _fail(EXIT_OTHER_VERSION, error)
-    except StoreUnavailable as error:
+    except (StoreUnavailable, OSError) as error:
         return _fail(EXIT_NO_ACCESS, error)
     except ExceptionGroup as group:
         error = group.exceptions[0]

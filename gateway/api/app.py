@@ -53,6 +53,10 @@ class StatusView(BaseModel):
     counters: dict[str, int]
     stored: int
     queued: dict[str, int]
+    undecided: int
+    """Messages that the consent filter has not decided on; most wait for their seal."""
+    unjudged: int
+    """Messages that some plugin has not seen yet."""
     lost: int
     plugins: dict[str, str]
 
@@ -222,6 +226,12 @@ def _status(db: sqlite3.Connection, household: Household, plugins: dict[str, str
         counters=dict(db.execute("SELECT name, value FROM counter").fetchall()),
         stored=db.execute("SELECT count(*) FROM message").fetchone()[0],
         queued={stream: queued for stream, (queued, _) in lag_by_stream(db).items()},
+        undecided=db.execute("SELECT count(*) FROM message WHERE decided = 0").fetchone()[0],
+        unjudged=db.execute(
+            """SELECT coalesce(max((SELECT max(id) FROM message) - message_id), 0)
+               FROM plugin_cursor"""
+        ).fetchone()[0]
+        or 0,
         lost=db.execute("SELECT coalesce(sum(lost), 0) FROM contiguity").fetchone()[0],
         plugins=plugins,
     )

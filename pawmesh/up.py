@@ -1,0 +1,83 @@
+"""``pawmesh up``: everything on one machine, until Ctrl-C."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pawmesh.console import console, say
+from pawmesh.platform import Plan, Platform, running_platform
+from pawmesh.provision import ensure_fleet
+
+BEFORE_HISTORY = timedelta(minutes=5)  # the pets wear their collars before the first message
+REWRITE_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """The simulated collars that come along."""
+
+    collars: int
+    history: timedelta
+    seed: int
+
+
+async def up(plan: Plan, fleet: Fleet, ready_file: Path | None) -> None:
+    """Run until cancelled."""
+    say(f"Pawmesh starts; its data is in {plan.house.data_dir}")
+    began = asyncio.get_running_loop().time()
+    async with running_platform(plan, lambda part: say(f"  {part} ..."), say) as platform:
+        if fleet.collars:
+            say(f"  {fleet.collars} collars, with {_text(fleet.history)} of history ...")
+            await start_fleet(platform, fleet)
+        took_s = asyncio.get_running_loop().time() - began
+        say(f"Everything answers after {took_s:.0f} s.")
+        _show_addresses(platform)
+        await _keep_noted(platform, ready_file)
+
+
+async def start_fleet(platform: Platform, fleet: Fleet) -> None:
+    """Enrol the simulated collars and start them."""
+    since = datetime.now(UTC) - fleet.history - BEFORE_HISTORY
+    house = platform.house
+    with (
+        house.operator_api(platform.cloud_url) as cloud,
+        house.gateway_api(platform.gateway_url) as gateway,
+    ):
+        path = await asyncio.to_thread(
+            lambda: ensure_fleet(
+                house, cloud, gateway, collars=fleet.collars, since=since, seed=fleet.seed
+            )
+        )
+    history = f"{fleet.history.total_seconds():.0f}s"
+    await platform.supervisor.start(
+        platform.fleet_part(path, history=history, seed=fleet.seed, truth=house.fleet / "truth")
+    )
+
+
+async def _keep_noted(platform: Platform, ready_file: Path | None) -> None:
+    """Keep the ready file true while parts die and come back."""
+    noted: dict[str, int] = {}
+    while True:
+        if platform.supervisor.pids != noted:
+            noted = platform.supervisor.pids
+            platform.house.note_running(platform.running(), ready_file)
+        await asyncio.sleep(REWRITE_S)
+
+
+def _show_addresses(platform: Platform) -> None:
+    console.print()
+    if platform.dashboard_url:
+        console.print(f"  Dashboard   [bold]{platform.dashboard_url}[/bold]")
+    console.print(f"  Gateway     {platform.gateway_url}")
+    console.print(f"  Cloud       {platform.cloud_url}")
+    console.print(
+        f"  Owner       owner@pawmesh.local, password in {platform.house.owner_password_file}"
+    )
+    console.print(f"  Logs        {platform.house.logs}")
+    console.print("\n  [dim]Ctrl-C ends everything; the data stays.[/dim]\n")
+
+
+def _text(duration: timedelta) -> str:
+    hours = duration.total_seconds() / 3600
+    return f"{hours:g} h" if hours >= 1 else f"{hours * 60:g} min"
