@@ -35,10 +35,9 @@ def main() -> int:
     except ValidationError as error:
         log.error("settings.invalid", error=str(error))
         return EXIT_USAGE
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as SIGINT: cancels, so finally runs
     try:
-        asyncio.run(run(settings))
-    except KeyboardInterrupt:
+        asyncio.run(_until_told(settings))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 0
     except (DatabaseNewer, MigrationChanged) as error:
         log.error("database.incompatible", error=str(error))
@@ -50,6 +49,14 @@ def main() -> int:
         log.error("address.unavailable", error=str(error))
         return EXIT_ACCESS if isinstance(error, PermissionError) else EXIT_PORT
     return 0
+
+
+async def _until_told(settings: Settings) -> None:
+    """Serve; SIGTERM cancels as SIGINT does, so that every ``finally`` runs."""
+    task = asyncio.current_task()
+    if task is not None and sys.platform != "win32":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await run(settings)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,12 @@ from cloud.identity.sessions import owner_of_session
 from gateway.wire.topics import ID_PATTERN
 
 Slug = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=48, strip_whitespace=True)]
+Text = Annotated[
+    str,
+    StringConstraints(
+        min_length=1, max_length=48, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$"
+    ),
+]
 KeyHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
 
 _bearer = HTTPBearer(auto_error=False, description="A session token, or the operator's token.")

@@ -35,7 +35,8 @@ def problem(
 def add_problem_handlers(app: FastAPI) -> None:
     """Answer every error of this application with a problem document."""
     app.add_exception_handler(CloudError, _cloud_error)
-    app.add_exception_handler(pg.IntegrityError, _integrity_error)
+    app.add_exception_handler(pg.IntegrityError, _refused_by_database)
+    app.add_exception_handler(pg.DataError, _refused_by_database)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(Exception, _unforeseen)
@@ -49,7 +50,7 @@ def _cloud_error(_: Request, error: Exception) -> JSONResponse:
     return problem(error.status, error.title, str(error))
 
 
-def _integrity_error(request: Request, error: Exception) -> JSONResponse:
+def _refused_by_database(request: Request, error: Exception) -> JSONResponse:
     """What the database's own rules refuse: the caller's ids clash or point nowhere."""
     if isinstance(error, pg.ForeignKeyViolation):
         return _cloud_error(request, NotFound("an id in the request names nothing"))

@@ -8,9 +8,6 @@ INSERT INTO account (account_id, owner_id) VALUES (%(account_id)s, %(owner_id)s)
 -- password_of -- what a sign-in is checked against
 SELECT owner_id, password_hash FROM owner WHERE lower(email) = lower(%(email)s);
 
--- owner_id_of -- the owner with this email
-SELECT owner_id FROM owner WHERE lower(email) = lower(%(email)s);
-
 -- change_password_hash -- when the parameters of the hash have become stronger
 UPDATE owner SET password_hash = %(password_hash)s WHERE owner_id = %(owner_id)s;
 
@@ -54,10 +51,6 @@ RETURNING site_id, household_id, version;
 -- list_sites -- the caller's; all for the operator
 SELECT site_id, household_id, version FROM site JOIN household USING (household_id)
 WHERE %(owner_id)s::text IS NULL OR owner_id = %(owner_id)s ORDER BY site_id;
-
--- own_site -- if it is the caller's
-SELECT site_id, household_id, version FROM site JOIN household USING (household_id)
-WHERE site_id = %(site_id)s AND (%(owner_id)s::text IS NULL OR owner_id = %(owner_id)s);
 
 -- sites_of_household -- where a collar can be when it is not said
 SELECT site_id FROM site WHERE household_id = %(household_id)s ORDER BY site_id;
