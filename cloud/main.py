@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from cloud.api.app import create_app
 from cloud.db import migrate
+from cloud.db.retention import keep_dropping_old
 from cloud.identity.sessions import forget_expired
 from cloud.rewards.emission import keep_settling
 from cloud.settings import Settings
@@ -33,6 +34,9 @@ async def run(settings: Settings) -> None:
             database = app.state.services.database
             tasks.create_task(keep_settling(database, settings), name="settle")
             tasks.create_task(forget_expired(database), name="sessions")
+            tasks.create_task(
+                keep_dropping_old(database, settings.retention_days), name="retention"
+            )
             tasks.create_task(_serve(app, listener), name="http")
             log.info("cloud.started", host=settings.host, port=listener.getsockname()[1])
 

@@ -8,9 +8,6 @@ INSERT INTO account (account_id, owner_id) VALUES (%(account_id)s, %(owner_id)s)
 -- password_of -- what a sign-in is checked against
 SELECT owner_id, password_hash FROM owner WHERE lower(email) = lower(%(email)s);
 
--- change_password_hash -- when the parameters of the hash have become stronger
-UPDATE owner SET password_hash = %(password_hash)s WHERE owner_id = %(owner_id)s;
-
 -- add_session -- a token, as its hash
 INSERT INTO session (token_hash, owner_id, expires_at)
 VALUES (%(token_hash)s, %(owner_id)s, %(expires_at)s);

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 import zstandard
 
+from cloud.db.retention import drop_old
 from gateway.wire.topics import Kind
 from gateway.wire.uplink import (
     CONTENT_TYPE,
@@ -315,6 +316,20 @@ async def test_what_was_refused_can_be_looked_at_without_its_content(
     [refused] = contents(database)["refused"]
     assert "not_granted" in refused
     assert device.collar_id in refused
+
+
+async def test_retention_goes_by_receipt_and_keeps_rollups_and_keys(
+    cloud: Cloud, home: Home, database: str
+) -> None:
+    device, grant = await granted(home)
+    start = now() - timedelta(days=20)
+    old = device.group([(Kind.EPOCH, device.epoch(0, start))], {Kind.EPOCH: (grant, None)})
+    await home.send(old)
+    db = cloud.app.state.services.database
+    assert await drop_old(db, now() - timedelta(days=10)) == 0
+    assert await drop_old(db, now() + MINUTE) == 1
+    assert (await home.send(old)).duplicates == 1
+    assert len(contents(database)["behaviour_hour"]) == 3
 
 
 async def test_a_batch_of_another_site_is_refused(cloud: Cloud, home: Home) -> None:
