@@ -154,8 +154,7 @@ async def _live(platform: Platform, seed: int, history: timedelta) -> dict[str, 
         report=report,
     )
     await platform.supervisor.start(replace(part, restart=False))
-    while part.name in platform.supervisor.pids:
-        await asyncio.sleep(0.5)
+    await platform.supervisor.ended(part.name)
     if not report.exists():
         raise PawmeshError(f"The collars ended early; see {house.logs / part.name}.log")
     return json.loads(report.read_text())

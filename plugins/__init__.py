@@ -1,0 +1,1 @@
+"""Packages for collar and gateway: drop a folder in, and it runs. Authors import ``plugins.sdk``."""

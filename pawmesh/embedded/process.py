@@ -118,6 +118,12 @@ class Supervisor:
         watchers = [life.watcher for life in self._lives.values() if life.watcher is not None]
         await asyncio.gather(*watchers)
 
+    async def ended(self, name: str) -> None:
+        """Return when a part has ended for good: given up, or never to be restarted."""
+        watcher = self._lives[name].watcher
+        if watcher is not None:
+            await asyncio.wait([watcher])
+
     async def stop(self) -> None:
         """End all parts in reverse order: SIGINT, SIGTERM, SIGKILL, each with its time."""
         for life in self._lives.values():
