@@ -1,1 +1,1 @@
-"""Packages for collar and gateway: drop a folder in, and it runs. Authors import ``plugins.sdk``."""
+"""Packages for collar and gateway: drop a folder in, and it runs. Authors import the SDK."""
