@@ -17,7 +17,7 @@ from collar_sim.settings import duration
 from pawmesh import health
 from pawmesh.console import print_json, print_line, say
 from pawmesh.demo import run_demo, show_report
-from pawmesh.errors import PawmeshError
+from pawmesh.errors import MissingInstall, PawmeshError
 from pawmesh.house import SITE, House, default_data_dir, require
 from pawmesh.platform import Plan, fleet_command, site_login
 from pawmesh.provision import add_collar, ensure_fleet
@@ -356,8 +356,10 @@ def models_train(
         seed: Of the animals and the training.
         common: What every command takes.
     """
-    from pawmesh.models import train
-
+    try:
+        from pawmesh.models import train
+    except ModuleNotFoundError as error:
+        raise MissingInstall(f"Training needs {error.name}. Install it with: make setup") from error
     trained = train(out or Path(plugins.__path__[0]), seed)
     if common.json:
         print_json({"activity": trained.activity, "anomaly": trained.anomaly})
