@@ -1,10 +1,16 @@
 """Settings of the cloud, read once from the environment (``CLOUD_...``)."""
 
 import os
+import sys
 from pathlib import Path
 
 from pydantic import Field, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def cpus() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 class Settings(BaseSettings):
@@ -32,8 +38,9 @@ class Settings(BaseSettings):
     """Database connections at most."""
     pool_timeout_s: float = Field(default=3.0, gt=0, le=60)
     """Seconds a request waits for a database connection before it is answered 503."""
-    ingest_workers: int = Field(default_factory=lambda: min(4, os.cpu_count() or 1), ge=0, le=64)
-    """Processes that prove and store uplinks; 0: a thread of the service does it."""
+    ingest_workers: int = Field(default_factory=lambda: min(8, 1 + cpus()), ge=0, le=64)
+    """Processes that prove and store uplinks; 0: a thread of the service does it. By default one
+    more than there are cores, as one of them mostly waits for the database."""
     retention_days: PositiveInt = 400
     """Days after its receipt at which detailed data is dropped; rollups stay."""
     emission_period_s: PositiveInt = 3600
