@@ -33,6 +33,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 BATCH_LIMIT = 1_000  # messages a commit
 LINGER_S = 0.004  # a lone message waits this long for company; far below the 50 ms we allow
 KEPT_BYTES = 4_096  # of a refused payload
+KEPT_TOPIC = 300  # characters of its topic
 KEPT_REJECTED = 10_000  # rows
 
 INSERT_MESSAGE = """
@@ -132,9 +133,8 @@ class Ingest:
     def _refuse(self, delivery: Delivery, topic: Topic | None, error: Rejected) -> Refused:
         collar_id = topic.collar_id if topic else None
         key = salvage_key(delivery.payload, delivery.content_type, collar_id)
-        log.warning(
-            "message.rejected", topic=delivery.topic, reason=error.reason, detail=error.detail
-        )
+        topic_text = delivery.topic[:KEPT_TOPIC]  # a topic may have 64 kB
+        log.warning("message.rejected", topic=topic_text, reason=error.reason, detail=error.detail)
         return Refused(delivery, collar_id, key, error.reason, error.detail)
 
     def _commit(self, db: sqlite3.Connection, judged: Sorted, received_at: datetime) -> set[str]:
@@ -299,7 +299,7 @@ def _commit_refused(db: sqlite3.Connection, refused: Refused, received_us: int) 
         "INSERT INTO rejected VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             received_us,
-            delivery.topic[:300],
+            delivery.topic[:KEPT_TOPIC],
             refused.collar_id,
             key.boot if key else None,
             key.seq if key else None,

@@ -13,6 +13,7 @@ from gateway.wire.messages import Seal
 from gateway.wire.uplink import Group, RefusedRow, Row, UplinkBatch
 
 BATCH_ROWS = 2_000
+BATCH_BYTES = 2 * 2**20  # packed rows; with a seal's rest and hashes well below MAX_BODY_BYTES
 KEPT_DAYS = 7  # settled rows stay visible for the owner
 
 _row_decoder = msgspec.msgpack.Decoder(Row)
@@ -25,9 +26,7 @@ def next_batch(db: sqlite3.Connection, household: Household, now: datetime) -> U
     Sealed groups stay whole. A grant that ended in the meantime keeps its rows at home: they are
     marked withdrawn, and only their hash goes along where a seal needs it.
     """
-    rows = db.execute(
-        "SELECT * FROM outbox WHERE state = 'queued' ORDER BY id LIMIT ?", (BATCH_ROWS,)
-    ).fetchall()
+    rows = _oldest(db)
     if not rows:
         return None
     last_sealed = rows[-1]["sealed_id"]
@@ -50,6 +49,20 @@ def next_batch(db: sqlite3.Connection, household: Household, now: datetime) -> U
             if (group := _group(db, household, *key, members, now)).rows
         ],
     )
+
+
+def _oldest(db: sqlite3.Connection) -> list[sqlite3.Row]:
+    """The first queued rows, as many as an upload may hold, and one at least."""
+    rows: list[sqlite3.Row] = []
+    size = 0
+    for row in db.execute(
+        "SELECT * FROM outbox WHERE state = 'queued' ORDER BY id LIMIT ?", (BATCH_ROWS,)
+    ):
+        size += len(row["row"])
+        if rows and size > BATCH_BYTES:
+            break
+        rows.append(row)
+    return rows
 
 
 def _group(

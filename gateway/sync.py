@@ -3,17 +3,20 @@
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import httpx2
 import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Struct
 
 from gateway.errors import CloudRefused, CloudUnreachable
 from gateway.metrics import CLOUD_REACHABLE, SYNC_LAG, SYNCED
 from gateway.outbox import lag_by_stream, next_batch, prune, refuse_batch, settle_batch
 from gateway.registry import Household, save_registry
 from gateway.store import Store
+from gateway.wire.errors import Rejected
 from gateway.wire.grants import Stream
 from gateway.wire.uplink import (
     CONTENT_TYPE,
@@ -31,6 +34,8 @@ POLL_S = 1.0  # registry and outbox are looked at this often; new rows wake us a
 MAX_BACKOFF_S = 30.0
 RETRY_STATUS = frozenset({401, 403, 404, 408, 425, 429})  # a remedy at the cloud makes these pass
 
+T = TypeVar("T", bound=Struct)
+
 
 class CloudClient:
     """The cloud's HTTP API as this site's gateway uses it: every request is signed."""
@@ -47,7 +52,7 @@ class CloudClient:
             CloudUnreachable, CloudRefused: It was not taken.
         """
         body = pack_body(batch)
-        return unpack_body(await self._call("POST", "/v1/uplink", body), UplinkReceipt)
+        return _read(await self._call("POST", "/v1/uplink", body), UplinkReceipt)
 
     async def registry(self, version: int) -> Registry | None:
         """The site's registry, or nothing when ``version`` is still the last.
@@ -56,7 +61,7 @@ class CloudClient:
             CloudUnreachable, CloudRefused: It was not given.
         """
         body = await self._call("GET", "/v1/registry", b"", params={"version": version})
-        return unpack_body(body, Registry) if body else None
+        return _read(body, Registry) if body else None
 
     async def _call(
         self, method: str, path: str, body: bytes, params: dict[str, int] | None = None
@@ -74,6 +79,13 @@ class CloudClient:
         if response.status_code >= 400:
             raise CloudRefused(response.status_code, response.text[:300])
         return response.content
+
+
+def _read(body: bytes, cls: type[T]) -> T:
+    try:
+        return unpack_body(body, cls)
+    except Rejected as error:  # a proxy's or a hotel's sign-in page
+        raise CloudUnreachable(f"another answers in the cloud's place: {error}") from error
 
 
 class Sync:

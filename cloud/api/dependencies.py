@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 from starlette.datastructures import State
 
 from cloud.api.state import Services
@@ -25,6 +25,11 @@ Text = Annotated[
         min_length=1, max_length=48, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$"
     ),
 ]
+When = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC)),
+]
+"""An instant to be stored: in UTC, too, Python's calendar has it, so it can be read again."""
 KeyHex = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
 
 _bearer = HTTPBearer(auto_error=False, description="A session token, or the operator's token.")

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from cloud.api.dependencies import Db, Owner, Slug, Text
+from cloud.api.dependencies import Db, Owner, Slug, Text, When
 from cloud.consent import grants
 from cloud.identity.ids import new_id
 from gateway.wire.grants import Grant, Precision, Stream
@@ -26,8 +26,8 @@ class NewGrant(BaseModel):
     recipient: Text
     precision: Precision = Precision.EXACT
     """For the position stream; exact for all others."""
-    valid_from: AwareDatetime | None = None
-    expires_at: AwareDatetime | None = None
+    valid_from: When | None = None
+    expires_at: When | None = None
 
 
 class GrantOut(BaseModel):

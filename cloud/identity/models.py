@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from cloud.api.dependencies import KeyHex, Slug, Text
+from cloud.api.dependencies import KeyHex, Slug, Text, When
 
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
 Password = Annotated[str, StringConstraints(min_length=8, max_length=256)]
@@ -76,7 +76,7 @@ class NewCollar(Request):
     collar_id: Slug | None = None
     site_id: Slug | None = None
     public_key: KeyHex | None = None
-    assigned_at: AwareDatetime | None = None
+    assigned_at: When | None = None
     """Since when; now when it is left out. Messages observed before it are not taken."""
 
 
@@ -84,7 +84,7 @@ class Assign(Request):
     """Another pet for a collar."""
 
     pet_id: Slug
-    at: AwareDatetime | None = None
+    at: When | None = None
 
 
 class NewWearer(Request):
@@ -95,7 +95,7 @@ class NewWearer(Request):
     pet_id: Slug | None = None
     collar_id: Slug | None = None
     public_key: KeyHex | None = None
-    assigned_at: AwareDatetime | None = None
+    assigned_at: When | None = None
 
 
 class Enrol(Request):

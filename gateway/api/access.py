@@ -8,6 +8,7 @@ another user, another host, a web page (whose Host header or origin is not ours)
 import hmac
 import ipaddress
 import os
+import struct
 from pathlib import Path
 from typing import Annotated
 
@@ -39,16 +40,22 @@ OwnerOnly = Annotated[None, Depends(require_owner)]
 
 def _is_local_self(request: Request) -> bool:
     host = request.headers.get("host", "").rsplit(":", 1)[0]
-    if host not in LOCAL_HOSTS or "origin" in request.headers or request.client is None:
+    if host not in LOCAL_HOSTS or "origin" in request.headers:
+        return False
+    server: tuple[str, int] | None = request.scope.get("server")
+    if request.client is None or server is None:
         return False
     if not ipaddress.ip_address(request.client.host).is_loopback:
         return False
-    return _uid_of_port(request.client.port) == os.getuid()
+    return uid_of_connection((request.client.host, request.client.port), server) == os.getuid()
 
 
-def _uid_of_port(port: int) -> int | None:
-    """The user whose loopback connection comes from ``port``, where the kernel tells."""
-    wanted = f":{port:04X}"
+def uid_of_connection(client: tuple[str, int], server: tuple[str, int]) -> int | None:
+    """The user at the ``client`` end of a connection, where the kernel tells.
+
+    Both ends are compared: others may have the client's port too, at another address.
+    """
+    wanted = [_as_in_table(*client), _as_in_table(*server), "01"]  # 01: established
     for table in TCP_TABLES:
         try:
             lines = table.read_text().splitlines()[1:]
@@ -56,6 +63,17 @@ def _uid_of_port(port: int) -> int | None:
             continue  # not Linux, or hidden: the token is needed
         for line in lines:
             columns = line.split()
-            if columns[1].endswith(wanted) and columns[3] == "01":
+            if columns[1:4] == wanted:
                 return int(columns[7])
     return None
+
+
+def _as_in_table(host: str, port: int) -> str:
+    """An address as the kernel's tables write it: words in the machine's byte order.
+
+    >>> _as_in_table("127.0.0.1", 80)
+    '0100007F:0050'
+    """
+    packed = ipaddress.ip_address(host).packed
+    words = struct.unpack(f"={len(packed) // 4}I", packed)
+    return "".join(f"{word:08X}" for word in words) + f":{port:04X}"

@@ -11,18 +11,22 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import AwareDatetime, BaseModel, Field
+from starlette.exceptions import HTTPException as AnyHTTPException
 
 from gateway.alerts import acknowledge
 from gateway.api import views
 from gateway.api.access import require_owner
+from gateway.api.limits import LimitBodies
 from gateway.errors import GatewayError
 from gateway.host import PluginHost
 from gateway.outbox import lag_by_stream
 from gateway.registry import Household
 from gateway.store import Store
+from gateway.wire.codec import EARLIEST
 from gateway.wire.topics import ID_PATTERN, Kind
 
 SHOWN_KINDS = (Kind.EPOCH, Kind.FIX, Kind.EVENT)
+DEFAULT_SPAN = timedelta(days=1)
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(require_owner)])
 open_router = APIRouter()
@@ -109,7 +113,7 @@ async def history(
         raise HTTPException(404, f"no pet {pet_id} in this home")
     kinds = [each for each in kind or SHOWN_KINDS if each in SHOWN_KINDS]
     upto = until or datetime.now(UTC) + timedelta(seconds=1)
-    start = since or upto - timedelta(days=1)
+    start = since or max(upto, EARLIEST + DEFAULT_SPAN) - DEFAULT_SPAN
     return await store.read(
         lambda db: views.history(db, household, pet_id, kinds, start, upto, limit)
     )
@@ -202,11 +206,12 @@ def make_app(store: Store, household: Household, host: PluginHost, token: str) -
     app = FastAPI(title="Pawmesh gateway", version="1", docs_url=None, redoc_url=None)
     app.state.store, app.state.household, app.state.host = store, household, host
     app.state.token = token
+    app.add_middleware(LimitBodies)
     app.include_router(open_router)
     app.include_router(router)
 
-    @app.exception_handler(HTTPException)
-    async def problem(_: Request, error: HTTPException) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+    @app.exception_handler(AnyHTTPException)  # the framework's own too: 404, 405, no JSON
+    async def problem(_: Request, error: AnyHTTPException) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
         return _problem(error.status_code, str(error.detail), error.headers)
 
     @app.exception_handler(RequestValidationError)

@@ -216,6 +216,23 @@ async def test_an_ill_formed_enrolment_is_refused_and_nothing_enrolled(
     assert await home.call("GET", "/v1/pets") == []
 
 
+@pytest.mark.parametrize("never", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_an_instant_that_cannot_be_read_again_is_not_stored(cloud: Cloud, never: str) -> None:
+    """One such grant or collar, and the site's gateway would get no registry any more."""
+    home = await cloud.home()
+    [device] = await home.enrol()
+    grant = {"pet_ids": [device.pet_id], "stream": "raw", "purpose": "p", "recipient": "r"}
+    for method, path, body in (
+        ("POST", "/v1/grants", grant | {"valid_from": never}),
+        ("POST", "/v1/grants", grant | {"expires_at": never}),
+        ("POST", "/v1/collars", {"pet_id": device.pet_id, "assigned_at": never}),
+        ("POST", f"/v1/collars/{device.collar_id}/assign", {"pet_id": device.pet_id, "at": never}),
+    ):
+        problem = await home.call(method, path, body, expect=422)
+        assert problem["errors"], path
+    assert (await home.registry()).grants == []
+
+
 async def test_enrolment_is_all_or_nothing(cloud: Cloud) -> None:
     home = await cloud.home()
     pets = [{"name": "Rex", "collar_id": "c1"}, {"name": "Mia", "collar_id": "c1"}]

@@ -425,11 +425,15 @@ async def test_hostile_queries_are_answered_with_a_problem(home: Home) -> None:
             "/v1/pets/pet-luna/history?limit=99999999999999999999",
             "/v1/pets/pet-luna/history?kind=secret",
             "/v1/alerts?pet_id=' OR 1=1 --",
+            "/v1/nothing",
         ):
             answer = api.get(path)
             assert answer.status_code in (404, 422), path
+            assert answer.headers["content-type"] == "application/problem+json"
+        assert api.get("/v1/pets/pet-luna/history?until=0001-01-01T00:00:00Z").json() == []
         for body in ({"name": "x"}, {"name": "x", "lat_deg": 91, "lon_deg": 0, "radius_m": 1}):
             assert api.put("/v1/zones/home", json=body).status_code == 422
+        assert api.put("/v1/secrets", content=b" " * (3 * 2**20)).status_code == 413
 
 
 def start_alone(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
