@@ -25,6 +25,7 @@ from gateway.ingest import Ingest
 from gateway.judge import Judge
 from gateway.metrics import CONNECTED
 from gateway.registry import Household
+from gateway.secret_file import kept_secret
 from gateway.store import Store
 from gateway.sync import CloudClient, Sync, load_key
 from gateway.wire.codec import JSON
@@ -192,8 +193,4 @@ class _Server(uvicorn.Server):
 
 def load_token(path: Path) -> str:
     """The API's token, made at the first start with mode 0600."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(32))
-    return path.read_text().strip()
+    return kept_secret(path, lambda: secrets.token_urlsafe(32))

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 import httpx2
 import structlog
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
@@ -15,6 +14,7 @@ from gateway.errors import CloudRefused, CloudUnreachable
 from gateway.metrics import CLOUD_REACHABLE, SYNC_LAG, SYNCED
 from gateway.outbox import lag_by_stream, next_batch, prune, refuse_batch, settle_batch
 from gateway.registry import Household, save_registry
+from gateway.secret_file import kept_secret
 from gateway.store import Store
 from gateway.wire.errors import Rejected
 from gateway.wire.grants import Stream
@@ -186,14 +186,5 @@ class Sync:
 
 def load_key(path: Path) -> Ed25519PrivateKey:
     """The gateway's own key, made at the first start with mode 0600."""
-    if not path.exists():
-        key = Ed25519PrivateKey.generate()
-        raw = key.private_bytes(
-            serialization.Encoding.Raw,
-            serialization.PrivateFormat.Raw,
-            serialization.NoEncryption(),
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(raw.hex())
-    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text().strip()))
+    raw = kept_secret(path, lambda: Ed25519PrivateKey.generate().private_bytes_raw().hex())
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(raw))
