@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import httpx2
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 
 import plugins
 from collar_sim.animal import Scenario
@@ -32,6 +32,7 @@ app = App(
     Exit codes: 0 done, 1 what was asked did not hold, 2 usage, 3 something to install is missing,
     4 port in use, 5 data of another version, 6 permission or disk.""",
     help_format="markdown",
+    suppress_keyboard_interrupt=False,  # Ctrl-C is how `up` ends, and no failure
 )
 owner_app = App(name="owner", help="The people whose pets wear the collars.")
 collar_app = App(name="collar", help="Collars: yours, and a stranger's own device.")
@@ -371,6 +372,8 @@ def main() -> None:
     """The command ``pawmesh``."""
     try:
         result = app(result_action="return_value", exit_on_error=False, print_error=True)
+    except CycloptsError:  # it has said what is wrong
+        sys.exit(UsageError.exit_code)
     except PawmeshError as error:
         say(str(error))
         sys.exit(error.exit_code)

@@ -58,11 +58,11 @@ async def run_demo(
     plan = Plan(house=house, port_base=0, dashboard=False, environment=ENVIRONMENT)
     async with running_platform(plan, lambda part: say(f"  {part} ..."), say) as platform:
         house.note_running(platform.running(), None)
-        granted = await asyncio.to_thread(_prepare, platform, collars, seed, history)
+        granted = await asyncio.to_thread(prepare, platform, collars, seed, history)
         say(f"{collars} collars live {history} of the past, then {LIVE_S} s with us ...")
         sim = await _live(platform, seed, history)
         say("Waiting until all that is granted has reached the cloud ...")
-        await asyncio.to_thread(_wait_until_settled, platform)
+        await asyncio.to_thread(wait_until_settled, platform)
         outcome = await asyncio.to_thread(_pay, platform, sim)
         gateway_db = house.gateway / "gateway.db"
         found = await asyncio.to_thread(
@@ -94,7 +94,7 @@ def show_report(report: dict[str, Any]) -> None:
     )
 
 
-def _prepare(
+def prepare(
     platform: Platform, collars: int, seed: int, history: timedelta
 ) -> set[tuple[str, str]]:
     """Enrol the fleet and give the grants; returns the pairs of collar and stream they allow."""
@@ -160,7 +160,7 @@ async def _live(platform: Platform, seed: int, history: timedelta) -> dict[str, 
     return json.loads(report.read_text())
 
 
-def _wait_until_settled(platform: Platform) -> None:
+def wait_until_settled(platform: Platform) -> None:
     """Until the consent filter and the sync have nothing left to do.
 
     Raises:

@@ -27,9 +27,10 @@ class PortInUse(PawmeshError):
 
     exit_code: ClassVar[int] = 4
 
-    def __init__(self, message: str, *, port: int) -> None:
+    def __init__(self, message: str, *, port: int | None = None) -> None:
         super().__init__(message)
         self.port = port
+        """None where only the message of the part that wanted it names the port."""
 
 
 class IncompatibleData(PawmeshError):

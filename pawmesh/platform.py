@@ -17,7 +17,7 @@ from pawmesh.embedded import ports as ports_of
 from pawmesh.embedded.broker import HOUSE, Broker
 from pawmesh.embedded.ports import Ports
 from pawmesh.embedded.postgres import Postgres
-from pawmesh.embedded.process import Part, Supervisor
+from pawmesh.embedded.process import DEATHS, Part, Supervisor
 from pawmesh.house import SITE, House
 from pawmesh.provision import ensure_home_zone, ensure_owner
 
@@ -36,6 +36,8 @@ class Plan:
     dashboard: bool = True
     environment: dict[str, str] = field(default_factory=dict[str, str])
     """For every part, such as another emission period for the demo."""
+    deaths: int = DEATHS
+    """How many of one part within a minute give it up; a crash test forgives more."""
 
 
 class Platform:
@@ -169,7 +171,7 @@ async def running_platform(
     plan.house.prepare()
     with plan.house.occupied():
         ports = ports_of.allocate(plan.house.data_dir, plan.port_base, needed=_needed(plan))
-        async with Supervisor(plan.house.logs, say) as supervisor:
+        async with Supervisor(plan.house.logs, say, deaths=plan.deaths) as supervisor:
             platform = Platform(plan, ports, supervisor)
             await platform.start(starting)
             yield platform
@@ -189,7 +191,7 @@ def site_login(house: House, broker_url: str) -> tuple[BrokerUrl, str | None, st
     """Where a stranger's collar connects, and as whom: broker, user name, password."""
     broker = BrokerUrl.parse(broker_url)
     ours = Broker(house.data_dir / "broker", broker.port, (HOUSE, SITE))
-    if broker.username == HOUSE:
+    if ours.is_at(broker_url):
         return broker, SITE, ours.password(SITE)
     return broker, broker.username, broker.password
 

@@ -51,9 +51,10 @@ class CollarKeys:
 
 def ensure_owner(house: House, cloud: httpx2.Client) -> str:
     """The household of the owner that ``up`` makes at the first start; the site belongs to it."""
-    households = require(cloud.get("/v1/households"))
-    if households:
-        household_id = str(households[0]["household_id"])
+    sites = [each for each in require(cloud.get("/v1/sites")) if each["site_id"] == SITE]
+    homes = sites or require(cloud.get("/v1/households"))  # other owners may have theirs
+    if homes:
+        household_id = str(homes[0]["household_id"])
     else:
         password = secrets.token_urlsafe(12)
         write_private(house.owner_password_file, password + "\n")
@@ -149,15 +150,18 @@ def add_collar(
     Returns:
         Its keys, the file that holds them (mode 0600), and the pet's id.
     """
-    pets = require(cloud.get("/v1/pets"))
-    matching = [each for each in pets if pet in (each["pet_id"], each["name"])]
+    household_id = ensure_owner(house, cloud)
+    matching = [
+        each
+        for each in require(cloud.get("/v1/pets"))
+        if pet in (each["pet_id"], each["name"]) and each["household_id"] == household_id
+    ]
     if len(matching) > 1:
         ids = ", ".join(each["pet_id"] for each in matching)
         raise PawmeshError(f"Several pets are called {pet}: name one by its id ({ids})")
     if matching:
         pet_id = str(matching[0]["pet_id"])
     else:
-        household_id = ensure_owner(house, cloud)
         body = {"name": pet, "species": species, "household_id": household_id}
         pet_id = str(require(cloud.post("/v1/pets", json=body))["pet_id"])
     keys = CollarKeys.make(f"collar-{secrets.token_hex(4)}")

@@ -76,6 +76,10 @@ class Broker(Server):
         user = self._users[0]
         return f"mqtt://{user}:{self.password(user)}@127.0.0.1:{self.port}"
 
+    def is_at(self, url: str) -> bool:
+        """Whether this is our URL, and not that of a broker of the user's own."""
+        return self._passwords.exists() and url == self.url
+
     def password(self, user: str = HOUSE) -> str:
         """A user's password; known once ``prepare`` has run."""
         return str(json.loads(self._passwords.read_text())[user])

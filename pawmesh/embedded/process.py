@@ -11,14 +11,20 @@ import sys
 import threading
 import time
 from asyncio.subprocess import DEVNULL, STDOUT, Process, create_subprocess_exec
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from pawmesh.errors import NoAccess, PartFailed
+from pawmesh.errors import (
+    IncompatibleData,
+    MissingInstall,
+    NoAccess,
+    PartFailed,
+    PawmeshError,
+    PortInUse,
+)
 
 READY_S = 60.0  # a first start on a slow disk, TensorFlow imported beside it
 POLL_S = 0.05
@@ -29,6 +35,10 @@ DEATHS_WITHIN_S = 60.0
 LOG_BYTES = 10_000_000  # a larger log becomes NAME.log.1 when its part starts
 TAIL_LINES = 15
 
+# a part that cannot start says why by its exit code, and ours is the same
+REASONS: dict[int, type[PawmeshError]] = {
+    kind.exit_code: kind for kind in (MissingInstall, PortInUse, IncompatibleData, NoAccess)
+}
 LEASH = Path(__file__).with_name("leash.py")
 
 
@@ -57,7 +67,8 @@ class _Life:
     part: Part
     process: Process | None = None
     watcher: asyncio.Task[None] | None = None
-    deaths: deque[float] = field(default_factory=lambda: deque[float](maxlen=DEATHS))
+    deaths: list[float] = field(default_factory=list[float])
+    """When it died, of the last minute."""
 
 
 class Supervisor:
@@ -70,6 +81,7 @@ class Supervisor:
         say: Told in a sentence when a part died, came back or was given up.
         ready_s: How long a part may take to answer.
         grace_s: How long a part may take to end.
+        deaths: How many within a minute are too many.
     """
 
     def __init__(
@@ -79,11 +91,13 @@ class Supervisor:
         *,
         ready_s: float = READY_S,
         grace_s: float = GRACE_S,
+        deaths: int = DEATHS,
     ) -> None:
         self._logs = logs
         self._say = say
         self._ready_s = ready_s
         self._grace_s = grace_s
+        self._deaths = deaths
         self._lives: dict[str, _Life] = {}
 
     @property
@@ -108,6 +122,8 @@ class Supervisor:
 
         Raises:
             PartFailed: It ended, or did not answer in time; the message ends with its log's tail.
+            PawmeshError: It ended with the exit code of this kind, such as 5: data of another
+                version.
         """
         life = self._lives[part.name] = _Life(part)
         await self._live(life)
@@ -123,6 +139,15 @@ class Supervisor:
         watcher = self._lives[name].watcher
         if watcher is not None:
             await asyncio.wait([watcher])
+
+    async def end(self, name: str) -> Part:
+        """End one part and leave it ended; ``start`` what this returns to have it back."""
+        life = self._lives[name]
+        if life.watcher is not None:
+            life.watcher.cancel()
+            await asyncio.wait([life.watcher])
+        await self._end(life)
+        return life.part
 
     async def stop(self) -> None:
         """End all parts in reverse order: SIGINT, SIGTERM, SIGKILL, each with its time."""
@@ -150,6 +175,7 @@ class Supervisor:
         await self._until_ready(part, life.process, log)
 
     async def _until_ready(self, part: Part, process: Process, log: Path) -> None:
+        kind: type[PawmeshError] = PartFailed
         try:
             async with asyncio.timeout(self._ready_s):
                 while process.returncode is None:
@@ -157,10 +183,11 @@ class Supervisor:
                         if await part.ready():
                             return
                     await asyncio.sleep(POLL_S)
+                kind = REASONS.get(process.returncode, PartFailed)
                 what = f"ended ({ending(process.returncode)}) before it answered"
         except TimeoutError:
             what = f"did not answer within {self._ready_s:g} s"
-        raise PartFailed(f"The {part.name} {what}. The end of {log}:\n{tail(log)}")
+        raise kind(f"The {part.name} {what}. The end of {log}:\n{tail(log)}")
 
     async def _watch(self, life: _Life) -> None:
         """See the part die, again and again, until once too often."""
@@ -168,14 +195,15 @@ class Supervisor:
         while life.process is not None:
             returncode = await life.process.wait()
             _end_group(life.process.pid)
-            life.deaths.append(time.monotonic())
+            now = time.monotonic()
+            life.deaths = [*(at for at in life.deaths if now - at < DEATHS_WITHIN_S), now]
             if not life.part.restart:
                 self._say(f"The {name} ended ({ending(returncode)}).")
                 return
-            if len(life.deaths) == DEATHS and life.deaths[-1] - life.deaths[0] < DEATHS_WITHIN_S:
+            if len(life.deaths) >= self._deaths:
                 self._say(
-                    f"The {name} died {DEATHS} times within a minute and is given up; the rest "
-                    f"goes on. See {self._logs / name}.log, then start again."
+                    f"The {name} died {self._deaths} times within a minute and is given up; the "
+                    f"rest goes on. See {self._logs / name}.log, then start again."
                 )
                 return
             self._say(f"The {name} ended ({ending(returncode)}); starting it again.")
