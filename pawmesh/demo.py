@@ -160,13 +160,13 @@ async def _live(platform: Platform, seed: int, history: timedelta) -> dict[str, 
     return json.loads(report.read_text())
 
 
-def wait_until_settled(platform: Platform) -> None:
+def wait_until_settled(platform: Platform, within_s: float = SETTLED_WITHIN_S) -> None:
     """Until the consent filter and the sync have nothing left to do.
 
     Raises:
         PawmeshError: They do not come to an end.
     """
-    deadline = time.monotonic() + SETTLED_WITHIN_S
+    deadline = time.monotonic() + within_s
     still, status = -1, dict[str, Any]()
     with platform.house.gateway_api(platform.gateway_url) as gateway:
         while time.monotonic() < deadline:
@@ -176,7 +176,7 @@ def wait_until_settled(platform: Platform) -> None:
                 return
             still = status["stored"]
             time.sleep(1.0)
-    raise PawmeshError(f"After {SETTLED_WITHIN_S:.0f} s messages still wait: {status}")
+    raise PawmeshError(f"After {within_s:.0f} s messages still wait: {status}")
 
 
 def _pay(platform: Platform, sim: dict[str, Any]) -> Outcome:
