@@ -119,6 +119,8 @@ def commands() -> str:
     said = app.generate_docs(output_format="markdown", recursive=True, heading_level=2)
     _, _, listed = said.partition("**Commands**:")
     listed = re.sub(r"(?<!`)``(?!`)", "`", listed).replace("TIMEDELTA", "DURATION")
+    # run by ``python -m``, a part of that command line gets into the usage
+    listed = re.sub(r"^(pawmesh[a-z ]*) -m \S+", r"\1", listed, flags=re.MULTILINE)
     listed = re.sub(r"[ \t]+$", "", listed, flags=re.MULTILINE)
     return f"\n{listed.strip()}\n\n"
 
