@@ -1,6 +1,7 @@
 """What goes up at once fits, and whoever answers in the cloud's place breaks nothing."""
 
 import asyncio
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.consent import ConsentFilter
 from gateway.errors import CloudUnreachable
 from gateway.ingest import Ingest
-from gateway.outbox import next_batch, settle_batch
+from gateway.outbox import next_batch, prune, settle_batch
 from gateway.registry import Household, save_registry
 from gateway.store import Store
 from gateway.sync import CloudClient
@@ -66,6 +67,34 @@ async def test_raw_windows_of_an_outage_go_up_in_bodies_that_fit(tmp_path: Path)
             sent += [row.seq for group in upload.groups for row in group.rows]
             await store.write(lambda db, u=upload, now=now: settle_batch(db, u, [], now))
     assert sent == list(range(1, WINDOWS + 1))
+
+
+async def test_the_settled_rows_of_days_are_not_read_each_second(tmp_path: Path) -> None:
+    """It happens in the thread that commits messages."""
+    rows = [(n,) for n in range(1, 5_001)]
+
+    def fill(db: sqlite3.Connection) -> None:
+        db.executemany(
+            """INSERT INTO message VALUES (?1, 'c1', 1, ?1, 'fix', 'p1', 0, 0, 0, '', x'', x'',
+                                           NULL, 2)""",
+            rows,
+        )
+        db.executemany(
+            """INSERT INTO outbox VALUES (?1, ?1, 'c1', 1, 'position', 'g1', NULL, x'', 0,
+                                          'synced', NULL, 2000000000000000)""",
+            rows,
+        )
+
+    def thousands_of_steps(db: sqlite3.Connection) -> int:
+        steps: list[None] = []
+        db.set_progress_handler(lambda: steps.append(None), 1_000)
+        prune(db, AT)
+        db.set_progress_handler(None, 0)
+        return len(steps)
+
+    async with Store.open(tmp_path / "gateway.db") as store:
+        await store.write(fill)
+        assert await store.write(thousands_of_steps) <= 1
 
 
 @pytest.mark.parametrize("page", [b"<html>Sign in to the hotel", b"\x28\xb5\x2f\xfd", b"{}"])
