@@ -29,6 +29,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 SEAL_WAIT_S = 3_600.0  # a collar that promised a seal and did not send it is not waited for longer
 SWEEP_LIMIT = 2_000  # messages decided in one transaction
+MAX_SEALED = 2_000  # messages under one seal: it goes up whole, beside as many of other collars
 NO_SECRET = bytes(32)  # salts of unsealed messages prove nothing, so they need hide nothing
 
 
@@ -74,7 +75,12 @@ class ConsentFilter:
     def _decide_seal(
         self, db: sqlite3.Connection, row: sqlite3.Row, now: datetime
     ) -> tuple[int, int]:
-        seal = _seal_in(row, self._household.registry.site)
+        site = self._household.registry.site
+        seal = _seal_in(row, site)
+        if seal.last_seq - seal.first_seq >= MAX_SEALED:  # they are decided as if it were missing
+            _reject_seal(db, row, site, f"covers more than {MAX_SEALED} messages", now)
+            db.execute("UPDATE message SET decided = 1 WHERE id = ?", (row["id"],))
+            return 1, 0
         messages = db.execute(
             """SELECT * FROM message WHERE collar_id = ? AND boot = ? AND seq BETWEEN ? AND ?
                ORDER BY seq""",
@@ -84,7 +90,7 @@ class ConsentFilter:
             proof = self._verify(seal, row["id"], messages)
         except WrongSeal as error:
             proof = None
-            _reject_seal(db, row, self._household.registry.site, str(error), now)
+            _reject_seal(db, row, site, str(error), now)
         queued = self._decide(db, messages, proof, now)
         db.execute("UPDATE message SET decided = 1 WHERE id = ?", (row["id"],))
         return len(messages) + 1, queued

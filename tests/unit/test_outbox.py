@@ -69,6 +69,28 @@ async def test_raw_windows_of_an_outage_go_up_in_bodies_that_fit(tmp_path: Path)
     assert sent == list(range(1, WINDOWS + 1))
 
 
+async def test_a_seal_over_more_than_an_upload_holds_is_refused(tmp_path: Path) -> None:
+    """It would take the other collars' rows of that upload with it."""
+    household = Household("home")
+    collar = EnrolledCollar(collar_id="c1", pet_id="p1", pet_name="Luna", assigned_at=AT)
+    seal = {"first_seq": 0, "last_seq": 2_000, "root": bytes(32), "signature": bytes(64)}
+    async with Store.open(tmp_path / "gateway.db") as store:
+        registry = Registry(site="home", version=1, collars=[collar], grants=[])
+        await store.write(lambda db: save_registry(db, registry))
+        await store.read(household.load)
+        batch = [delivery("birth", 0, hardware="h", firmware="f", seals=True)]
+        batch += [delivery("event", seq, name="bark", confidence=1.0) for seq in range(1, 2_001)]
+        batch.append(delivery("seal", 2_001, **seal))
+        await Ingest(store, household, lambda: None).take(cast(Session, Deaf()), batch)
+        await ConsentFilter(store, household).decide()
+        refused = await store.read(
+            lambda db: db.execute(
+                "SELECT kind, detail FROM rejected, message USING (seq)"
+            ).fetchall()
+        )
+    assert [tuple(row) for row in refused] == [("seal", "covers more than 2000 messages")]
+
+
 async def test_the_settled_rows_of_days_are_not_read_each_second(tmp_path: Path) -> None:
     """It happens in the thread that commits messages."""
     rows = [(n,) for n in range(1, 5_001)]
