@@ -20,7 +20,7 @@ from pawmesh.demo import run_demo, show_report
 from pawmesh.errors import MissingInstall, PawmeshError
 from pawmesh.house import SITE, House, default_data_dir, require
 from pawmesh.platform import Plan, fleet_command, site_login
-from pawmesh.provision import add_collar, ensure_fleet
+from pawmesh.provision import add_collar, ensure_fleet, ensure_owner, pets_called
 from pawmesh.up import BEFORE_HISTORY, Fleet, up
 
 app = App(
@@ -106,6 +106,9 @@ async def up_command(
     if collars is not None and pets is not None and collars != pets:
         raise UsageError("--collars and --pets differ: every simulated collar is on one pet")
     asked = next((n for n in (collars, pets) if n is not None), 5)
+    if asked < 0:
+        raise UsageError(f"--collars {asked}: 0 or more")
+    health.require_usable(broker, database, port_base)
     plan = Plan(
         house=common.house,
         broker_url=broker,
@@ -337,12 +340,15 @@ def collar_move(collar_id: str, *, pet: str, common: Common = NOTHING_SPECIAL) -
         house.operator_api(running["cloud_url"]) as cloud,
         house.gateway_api(running["gateway_url"]) as gateway,
     ):
-        pets = [p for p in require(cloud.get("/v1/pets")) if pet in (p["pet_id"], p["name"])]
+        pets = pets_called(cloud, ensure_owner(house, cloud), pet)
         if len(pets) != 1:
             raise PawmeshError(f"{len(pets)} pets are called {pet}; see pawmesh status")
-        body = {"pet_id": pets[0]["pet_id"]}
+        body = {"pet_id": pets[0]}
         require(cloud.post(f"/v1/collars/{collar_id}/assign", json=body))
         require(gateway.post("/v1/registry/refresh"))
+    if common.json:
+        print_json({"collar_id": collar_id, "pet_id": pets[0]})
+        return
     print_line(f"{collar_id} is now on {pet}")
 
 

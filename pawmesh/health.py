@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
+from gateway.wire.session import BrokerUrl
 from pawmesh.console import print_line
 from pawmesh.embedded.ports import PARTS, is_free, recall
 from pawmesh.embedded.server import write_private
@@ -109,6 +112,26 @@ def shard_of(text: str | None) -> tuple[int, int]:
     if not (index.isdigit() and parts.isdigit() and 1 <= int(index) <= int(parts)):
         raise BadOption(f"--shard {text}: write i/n with 1 <= i <= n")
     return int(index), int(parts)
+
+
+def require_usable(broker: str | None, database: str | None, port_base: int | None) -> None:
+    """See that what ``up`` was told can be used at all, before anything starts.
+
+    Raises:
+        BadOption: It cannot.
+    """
+    try:
+        if broker is not None:
+            BrokerUrl.parse(broker)
+    except ValueError as error:
+        raise BadOption(f"--broker: {error}") from error
+    try:
+        if database is not None:
+            conninfo_to_dict(database)
+    except psycopg.ProgrammingError as error:
+        raise BadOption("--database: write postgresql://user:password@host/name") from error
+    if port_base is not None and not 0 <= port_base <= 65_536 - len(PARTS):
+        raise BadOption(f"--port-base {port_base}: 0, or a port of which four more follow")
 
 
 class BadOption(PawmeshError):

@@ -17,10 +17,12 @@ from pawmesh.embedded import ports as ports_of
 from pawmesh.embedded.broker import HOUSE, Broker
 from pawmesh.embedded.ports import Ports
 from pawmesh.embedded.postgres import Postgres
-from pawmesh.embedded.process import DEATHS, Part, Supervisor
+from pawmesh.embedded.process import DEATHS, POLL_S, Part, Supervisor, tail
+from pawmesh.errors import PartFailed
 from pawmesh.house import SITE, House
 from pawmesh.provision import ensure_home_zone, ensure_owner
 
+BROKER_S = 20.0  # for the gateway's first connection to a broker of the user's own
 EXTERNAL_SESSION_S = 3_600  # what a real broker keeps for a gateway that is gone
 
 
@@ -72,11 +74,28 @@ class Platform:
             await asyncio.to_thread(ensure_owner, self.house, cloud)
         say("gateway")
         await self.supervisor.start(self._gateway())
+        if self.plan.broker_url:
+            await self._require_broker(self.plan.broker_url)
         with self.house.gateway_api(self.gateway_url) as gateway:
             await asyncio.to_thread(ensure_home_zone, gateway)
         if self.dashboard_url:
             say("dashboard")
             await self.supervisor.start(self._dashboard())
+
+    async def _require_broker(self, url: str) -> None:
+        """A broker of the user's own may be wrong in ways that only its answer shows."""
+        connected = _answers(f"{self.gateway_url}/metrics", "pawmesh_broker_connected 1.0")
+        try:
+            async with asyncio.timeout(BROKER_S):
+                while not await connected():  # noqa: ASYNC110 - of another process
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            broker, log = BrokerUrl.parse(url), self.house.logs / "gateway.log"
+            raise PartFailed(
+                f"The broker at {broker.host}:{broker.port} does not let the gateway in. See that "
+                f"it runs, speaks MQTT 5, and knows the user name and password. The end of {log}:\n"
+                f"{tail(log)}"
+            ) from None
 
     def running(self) -> dict[str, object]:
         """What runs and where, as the ready file has it."""
@@ -205,13 +224,14 @@ def _needed(plan: Plan) -> list[str]:
     return [part for part in ports_of.PARTS if given.get(part, True)]
 
 
-def _answers(url: str) -> Callable[[], Awaitable[bool]]:
+def _answers(url: str, text: str = "") -> Callable[[], Awaitable[bool]]:
     async def ask() -> bool:
         try:
             async with httpx2.AsyncClient(timeout=2) as client:
-                return (await client.get(url)).status_code == 200
+                answer = await client.get(url)
         except httpx2.HTTPError:
             return False
+        return answer.status_code == 200 and text in answer.text
 
     return ask
 

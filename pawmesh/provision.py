@@ -151,16 +151,12 @@ def add_collar(
         Its keys, the file that holds them (mode 0600), and the pet's id.
     """
     household_id = ensure_owner(house, cloud)
-    matching = [
-        each
-        for each in require(cloud.get("/v1/pets"))
-        if pet in (each["pet_id"], each["name"]) and each["household_id"] == household_id
-    ]
+    matching = pets_called(cloud, household_id, pet)
     if len(matching) > 1:
-        ids = ", ".join(each["pet_id"] for each in matching)
+        ids = ", ".join(matching)
         raise PawmeshError(f"Several pets are called {pet}: name one by its id ({ids})")
     if matching:
-        pet_id = str(matching[0]["pet_id"])
+        pet_id = matching[0]
     else:
         body = {"name": pet, "species": species, "household_id": household_id}
         pet_id = str(require(cloud.post("/v1/pets", json=body))["pet_id"])
@@ -178,6 +174,15 @@ def add_collar(
     path = folder / f"{keys.collar_id}.json"
     write_private(path, json.dumps(asdict(keys), indent=1) + "\n")
     return keys, path, pet_id
+
+
+def pets_called(cloud: httpx2.Client, household_id: str, pet: str) -> list[str]:
+    """Ids of the home's pets of that name or id."""
+    return [
+        str(each["pet_id"])
+        for each in require(cloud.get("/v1/pets"))
+        if pet in (each["pet_id"], each["name"]) and each["household_id"] == household_id
+    ]
 
 
 def sign_in(house: House, url: str) -> httpx2.Client:

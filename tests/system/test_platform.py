@@ -22,9 +22,9 @@ from cyclopts import App
 from bench.mosquitto import Mosquitto
 from pawmesh.cli import app
 from pawmesh.embedded.ports import free_ports, is_free, recall
-from pawmesh.embedded.process import Part
+from pawmesh.embedded.process import Part, Supervisor
 from pawmesh.errors import IncompatibleData, NoAccess, PortInUse
-from pawmesh.platform import Supervisor
+from pawmesh.house import House, require
 
 pytestmark = pytest.mark.xdist_group("platform")
 
@@ -184,6 +184,7 @@ class TestRunning:
         assert nothing.returncode == 2
 
     def test_a_strangers_collar_is_enrolled_and_moved(self, up: Up) -> None:
+        others(up)
         made = up.command("collar", "add", "--pet", "Momo")
         assert {"collar_id", "key_file", "mqtt"} <= made.keys()
         assert {"host", "port", "username", "password_file"} <= made["mqtt"].keys()
@@ -199,8 +200,8 @@ class TestRunning:
         assert other["pet_id"] != made["pet_id"]
         words = ("collar", "move", other["collar_id"], "--pet", "nobody")
         assert pawmesh(*words, "--data-dir", up.data_dir).returncode == 1
-        moved = pawmesh("collar", "move", made["collar_id"], "--pet", "Luna", *at(up))
-        assert moved.returncode == 0, moved.stderr
+        moved = up.command("collar", "move", made["collar_id"], "--pet", "Luna")
+        assert moved["collar_id"] == made["collar_id"]
         assert wearer() == "Luna"
 
     def test_a_second_up_on_the_same_folder_says_so(self, up: Up) -> None:
@@ -222,6 +223,18 @@ class TestRunning:
         assert eventually(lambda: up.said(f"The {part} ended (SIGKILL); starting it again."))
         assert eventually(lambda: up.said(f"The {part} is back."))
         assert eventually(lambda: up.command("status")["ok"])
+
+
+def others(up: Up) -> None:
+    """More people on this cloud, with a household and a Momo each."""
+    with House(up.data_dir).operator_api(up.noted["cloud_url"]) as cloud:
+        for number in range(6):
+            new = {"email": f"other{number}@example.org", "password": "correct horse"}
+            owner = require(cloud.post("/v1/owners", json=new))
+            new = {"name": "Theirs", "owner_id": owner["owner_id"]}
+            household = require(cloud.post("/v1/households", json=new))
+            new = {"name": "Momo", "household_id": household["household_id"]}
+            require(cloud.post("/v1/pets", json=new))
 
 
 def at(up: Up) -> tuple[str, Path]:
@@ -298,6 +311,15 @@ class TestRefusals:
         assert done.returncode == 5
         assert "9999_from_tomorrow.sql" in done.stderr
 
+    def test_a_broker_that_is_not_there_is_named(self, tmp_path: Path, database: str) -> None:
+        port = free_ports(1)[0]
+        words = ("--no-dashboard", "--port-base", 0, "--database", database)
+        words += ("--broker", f"mqtt://ada:secret@127.0.0.1:{port}", "--data-dir", tmp_path)
+        done = pawmesh("up", *words)
+        assert done.returncode == 1
+        assert f"127.0.0.1:{port}" in " ".join(done.stderr.split())
+        assert "secret" not in done.stderr
+
     def test_a_folder_that_cannot_be_written_is_named(self) -> None:
         done = pawmesh("up", "--data-dir", "/proc/nowhere")
         assert done.returncode == 6
@@ -309,7 +331,11 @@ class TestRefusals:
             ("up", "--collars", "many"),
             ("up", "--history", "long"),
             ("up", "--collars", "1", "--pets", "2"),
+            ("up", "--collars=-1"),
             ("up", "--no-such-option"),
+            ("up", "--broker", "nonsense"),
+            ("up", "--database", "nonsense"),
+            ("up", "--port-base", "80000"),
             ("no-such-command",),
             ("owner", "create"),
         ],
