@@ -9,6 +9,7 @@ connection without an answer.
 
 import importlib.util
 import json
+import logging
 import os
 import secrets
 import signal
@@ -151,8 +152,13 @@ def accepts_login(host: str, port: int, user: str, password: str) -> bool:
 def main() -> None:
     """Be the broker until a signal ends it; nothing is kept, so nothing needs closing."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's handler never runs inside Rust
+    logging.basicConfig(level=logging.WARNING)
+    # rumqttd logs each packet's span as an error, two lines a message: a day would fill the disk
+    logging.getLogger("rumqttd").setLevel(logging.CRITICAL)
     from iotcore import IotCoreBroker
 
+    # once a connection was lost, it would tell of every packet: gigabytes in a year of a home
+    logging.getLogger("rumqttd").setLevel(logging.CRITICAL)
     IotCoreBroker(config_path=sys.argv[1]).run_forever()
 
 
