@@ -1,6 +1,7 @@
 """The door: received, validated, committed, and only then acknowledged to broker and collar."""
 
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ LINGER_S = 0.004  # a lone message waits this long for company; far below the 50
 KEPT_BYTES = 4_096  # of a refused payload
 KEPT_TOPIC = 300  # characters of its topic
 KEPT_REJECTED = 10_000  # rows
+WARN_EVERY_S = 60.0  # of each reason
 
 INSERT_MESSAGE = """
 INSERT INTO message (collar_id, boot, seq, kind, pet_id, observed_us, sent_us, received_us,
@@ -82,6 +84,7 @@ class Ingest:
         self._committed = committed
         self._runs: dict[str, Contiguity] = {}
         self._content_type: dict[str, str] = {}
+        self._warned: dict[RejectReason, float] = {}
 
     async def run(self, session: Session) -> None:
         """Consume until the session is lost."""
@@ -133,9 +136,15 @@ class Ingest:
     def _refuse(self, delivery: Delivery, topic: Topic | None, error: Rejected) -> Refused:
         collar_id = topic.collar_id if topic else None
         key = salvage_key(delivery.payload, delivery.content_type, collar_id)
-        topic_text = delivery.topic[:KEPT_TOPIC]  # a topic may have 64 kB
-        log.warning("message.rejected", topic=topic_text, reason=error.reason, detail=error.detail)
+        self._warn(delivery.topic[:KEPT_TOPIC], error)  # a topic may have 64 kB
         return Refused(delivery, collar_id, key, error.reason, error.detail)
+
+    def _warn(self, topic: str, error: Rejected) -> None:
+        """Log a refusal, but not each of a flood: the table and the metrics hold them all."""
+        now = time.monotonic()
+        if now - self._warned.get(error.reason, -WARN_EVERY_S) >= WARN_EVERY_S:
+            self._warned[error.reason] = now
+            log.warning("message.rejected", topic=topic, reason=error.reason, detail=error.detail)
 
     def _commit(self, db: sqlite3.Connection, judged: Sorted, received_at: datetime) -> set[str]:
         received_us = to_us(received_at)

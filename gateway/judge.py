@@ -6,7 +6,7 @@ plugin or gateway killed at any point sees the rest once, and alerts once.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from gateway.alerts import Alert, apply_finding, is_live, note_notified
-from gateway.host import PluginFault, PluginHost, PluginState
+from gateway.host import FaultKind, PluginFault, PluginHost, PluginState
 from gateway.metrics import PLUGIN_FAULTS
 from gateway.registry import Household
 from gateway.store import Store, from_us, to_us
@@ -27,6 +27,8 @@ from plugins.sdk import Input, Inputs, Outputs, Record, Zone
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 BATCH_LIMIT = 500  # messages shown to a plugin at once
+TRIES = 3  # before a batch on which a plugin is late is passed over
+RETRY_S = 0.5
 STREAMS = {Kind.EPOCH: Input.EPOCH, Kind.FIX: Input.FIX, Kind.EVENT: Input.EVENT}
 
 
@@ -67,6 +69,7 @@ class Judge:
         self._id = plugin_id
         self._manifest = host.plugins[plugin_id].manifest
         self._notify = notify
+        self._tries = 0
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -88,12 +91,25 @@ class Judge:
         outcomes = await self._host.judge(self._id, [self._inputs(each, news) for each in pet_ids])
         if self._host.plugins[self._id].state is PluginState.DISABLED:
             return False  # the cursor stays: mended, it goes on from here
+        if self._fails_in_passing(outcomes):
+            await asyncio.sleep(RETRY_S)
+            return True
         now = datetime.now(UTC)
         judged = dict(zip(pet_ids, outcomes, strict=True))
         raised = await self._store.write(lambda db: self._apply(db, news, judged, now))
         if raised:
             await self._tell(raised)
         return news.full
+
+    def _fails_in_passing(self, outcomes: Sequence[Outputs | PluginFault]) -> bool:
+        """Whether to show it again: a late plugin must not miss the one fix that counts."""
+        late = any(
+            isinstance(outcome, PluginFault)
+            and outcome.kind in (FaultKind.DEADLINE, FaultKind.ENDED)
+            for outcome in outcomes
+        )
+        self._tries = self._tries + 1 if late else 0
+        return late and self._tries < TRIES
 
     def _news(self, db: sqlite3.Connection) -> News:
         kinds = [kind.value for kind, stream in STREAMS.items() if stream in self._manifest.inputs]

@@ -20,13 +20,15 @@ _row_decoder = msgspec.msgpack.Decoder(Row)
 _hashes_decoder = msgspec.msgpack.Decoder(dict[int, bytes])
 
 
-def next_batch(db: sqlite3.Connection, household: Household, now: datetime) -> UplinkBatch | None:
-    """The oldest queued rows as one upload, or nothing when the outbox is empty.
+def next_batch(
+    db: sqlite3.Connection, household: Household, now: datetime, limit: int = BATCH_ROWS
+) -> UplinkBatch | None:
+    """The oldest queued rows, about ``limit`` of them, as one upload; nothing when there are none.
 
     Sealed groups stay whole. A grant that ended in the meantime keeps its rows at home: they are
     marked withdrawn, and only their hash goes along where a seal needs it.
     """
-    rows = _oldest(db)
+    rows = _oldest(db, limit)
     if not rows:
         return None
     last_sealed = rows[-1]["sealed_id"]
@@ -51,12 +53,12 @@ def next_batch(db: sqlite3.Connection, household: Household, now: datetime) -> U
     )
 
 
-def _oldest(db: sqlite3.Connection) -> list[sqlite3.Row]:
+def _oldest(db: sqlite3.Connection, limit: int) -> list[sqlite3.Row]:
     """The first queued rows, as many as an upload may hold, and one at least."""
     rows: list[sqlite3.Row] = []
     size = 0
     for row in db.execute(
-        "SELECT * FROM outbox WHERE state = 'queued' ORDER BY id LIMIT ?", (BATCH_ROWS,)
+        "SELECT * FROM outbox WHERE state = 'queued' ORDER BY id LIMIT ?", (limit,)
     ):
         size += len(row["row"])
         if rows and size > BATCH_BYTES:

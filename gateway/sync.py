@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from gateway.errors import CloudRefused, CloudUnreachable
 from gateway.metrics import CLOUD_REACHABLE, SYNC_LAG, SYNCED
-from gateway.outbox import lag_by_stream, next_batch, prune, refuse_batch, settle_batch
+from gateway.outbox import BATCH_ROWS, lag_by_stream, next_batch, prune, refuse_batch, settle_batch
 from gateway.registry import Household, save_registry
 from gateway.secret_file import kept_secret
 from gateway.store import Store
@@ -96,6 +96,7 @@ class Sync:
         self._household = household
         self._cloud = cloud
         self._reachable: bool | None = None
+        self._limit = BATCH_ROWS
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -147,7 +148,8 @@ class Sync:
             CloudUnreachable, CloudRefused: It stays queued.
         """
         now = datetime.now(UTC)
-        batch = await self._store.write(lambda db: next_batch(db, self._household, now))
+        limit = self._limit
+        batch = await self._store.write(lambda db: next_batch(db, self._household, now, limit))
         if batch is None:
             await self._store.write(lambda db: prune(db, now))
             return False
@@ -156,10 +158,14 @@ class Sync:
         except CloudRefused as error:
             if error.status in RETRY_STATUS:
                 raise
+            if len(batch.groups) > 1:  # one of them is the reason: the others shall pass
+                self._limit = max(1, limit // 2)
+                return True
             log.error("uplink.refused", first_id=batch.first_id, error=str(error))
             reason = str(error)
             await self._store.write(lambda db: refuse_batch(db, batch, reason, now))
             return True
+        self._limit = BATCH_ROWS
         synced = await self._store.write(lambda db: settle_batch(db, batch, receipt.refused, now))
         SYNCED.inc(synced)
         if receipt.refused:

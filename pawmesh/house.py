@@ -93,7 +93,8 @@ class House:
         Raises:
             AlreadyRunning: Another holds it.
         """
-        with (self.data_dir / "lock").open("w") as lock:
+        descriptor = os.open(self.data_dir / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        with os.fdopen(descriptor, "w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

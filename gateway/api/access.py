@@ -42,6 +42,8 @@ def _is_local_self(request: Request) -> bool:
     host = request.headers.get("host", "").rsplit(":", 1)[0]
     if host not in LOCAL_HOSTS or "origin" in request.headers:
         return False
+    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return False  # a browser says that another site's page asks
     server: tuple[str, int] | None = request.scope.get("server")
     if request.client is None or server is None:
         return False
