@@ -143,7 +143,12 @@ class ConsentFilter:
 
     def _disclose(self, message: sqlite3.Row, proof: Proof | None, now: datetime) -> Row | None:
         kind = Kind(message["kind"])
-        grants = self._household.grants_of(message["pet_id"], now)
+        observed_at = from_us(message["observed_us"])
+        grants = [
+            grant
+            for grant in self._household.grants_of(message["pet_id"], now)
+            if grant.valid_from <= observed_at
+        ]
         if kind not in STREAM_OF or not grants:
             return None
         leaves = sealing.leaves_of(kind, decode_raw(message["payload"], message["content_type"]))

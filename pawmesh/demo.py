@@ -113,9 +113,9 @@ def prepare(
         ids = [each["collar_id"] for each in json.loads(path.read_text())["collars"]]
         sharing = ids[: max(1, round(len(ids) * SHARING))]
         half = max(1, len(sharing) // 2)
-        _give(owner, sharing, Stream.ACTIVITY)
-        _give(owner, sharing[:half], Stream.EVENTS)
-        _give(owner, sharing[:half], Stream.POSITION, Precision.KM1)
+        _give(owner, since, sharing, Stream.ACTIVITY)
+        _give(owner, since, sharing[:half], Stream.EVENTS)
+        _give(owner, since, sharing[:half], Stream.POSITION, Precision.KM1)
         require(gateway.post("/v1/registry/refresh"))
     return {(each, Stream.ACTIVITY.value) for each in sharing} | {
         (each, stream.value)
@@ -126,6 +126,7 @@ def prepare(
 
 def _give(
     owner: httpx2.Client,
+    since: datetime,
     collar_ids: list[str],
     stream: Stream,
     precision: Precision = Precision.EXACT,
@@ -136,6 +137,7 @@ def _give(
         "purpose": "research",
         "recipient": "pawmesh",
         "precision": precision.value,
+        "valid_from": since.isoformat(),
     }
     require(owner.post("/v1/grants", json=grant))
 

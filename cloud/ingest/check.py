@@ -141,6 +141,8 @@ def _check_row(
     if collar.pet_at(observed_at) != pet_id:
         raise Refused(Refusal.NOT_GRANTED, f"{row.grant_id} is not of the pet that wore it then")
     received_at = _utc(row.received_at)
+    if observed_at < enforcer.grant(row.grant_id).valid_from:
+        raise Refused(Refusal.NOT_GRANTED, f"{row.grant_id} began after this was observed")
     if observed_at > latest or received_at > latest:
         raise Refused(Refusal.FUTURE_DATED, "observed or received later than now")
     return (

@@ -57,6 +57,7 @@ class Grant(Struct, frozen=True, kw_only=True):
     recipient: Name
     precision: Precision = Precision.EXACT
     valid_from: Instant
+    """What was observed before is not covered, however late it arrives."""
     expires_at: Instant | None = None
     withdrawn_at: Instant | None = None
 

@@ -34,6 +34,8 @@ from gateway.wire.uplink import (
 
 PASSWORD = "a password of some length"
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
 
 def public_bytes(key: Ed25519PrivateKey) -> bytes:
     raw = serialization.Encoding.Raw
@@ -172,6 +174,7 @@ class Home:
             "stream": stream,
             "purpose": "research",
             "recipient": "pawmesh",
+            "valid_from": LONG_AGO.isoformat(),
         }
         [given] = await self.call("POST", "/v1/grants", body | more, expect=201)
         return given["grant_id"]

@@ -166,6 +166,8 @@ async def acks(session: Session, collar_id: str) -> AsyncIterator[Ack]:
     async for batch in session.batches(100, 0):
         for each in batch:
             each.settle()
+            if each.topic != ack_filter(SITE, collar_id):
+                continue
             ack = decode(Topic.parse(each.topic), each.payload, each.content_type).message
             assert isinstance(ack, Ack)
             yield ack

@@ -388,3 +388,10 @@ async def test_only_the_sites_own_gateway_is_believed(cloud: Cloud, home: Home) 
         response = await cloud.http.post("/v1/uplink", content=body, headers=headers)
         assert response.status_code == 401, headers
     assert (await cloud.http.post("/v1/uplink", content=body, headers=signed)).status_code == 200
+
+
+async def test_what_was_observed_before_the_grant_began_is_refused(home: Home) -> None:
+    device, grant = await granted(home, valid_from=datetime.now(UTC).isoformat())
+    receipt = await home.send(device.epochs(grant))
+    assert receipt.accepted == 0
+    assert {each.reason for each in receipt.refused} == {"not_granted"}

@@ -109,3 +109,26 @@ async def test_a_row_the_cloud_refuses_is_set_aside_with_its_reason(tmp_path: Pa
                 lambda db: db.execute("SELECT state, reason FROM outbox ORDER BY id").fetchall()
             )
     assert [tuple(row) for row in rows] == [("synced", None), ("refused", "not_granted")]
+
+
+async def test_what_was_before_a_grant_began_stays(tmp_path: Path) -> None:
+    luna = Sealed("luna")
+    collars = [enrolled("luna", public_key=luna.key.public_key().public_bytes_raw())]
+    late = msgspec.structs.replace(
+        grant("luna", Stream.ACTIVITY), valid_from=NOW - timedelta(minutes=10)
+    )
+    async with running_home(tmp_path, collars, [late, grant("luna", Stream.POSITION)]) as home:
+        with home.api as api:
+            assert api.put("/v1/secrets", json={"luna": luna.secret.hex()}).status_code == 204
+        async with connect(BrokerUrl.parse(home.broker_url), "collar") as session:
+            for kind, message in [*luna.messages, (Kind.SEAL, luna.seal)]:  # the epoch: an hour ago
+                send(session, kind, message)
+            await session.drained()
+            async with asyncio.timeout(20):
+                while True:
+                    with home.api as api:
+                        outbox = api.get("/v1/outbox").json()
+                    if outbox:
+                        break
+                    await asyncio.sleep(0.05)
+    assert [row["stream"] for row in outbox] == ["position"]
