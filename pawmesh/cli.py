@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx2
 from cyclopts import App, CycloptsError, Parameter
@@ -301,20 +301,18 @@ def collar_add(*, pet: str, species: str = "dog", common: Common = NOTHING_SPECI
     if password is not None:
         password_file = house.data_dir / "collars" / "mqtt.password"
         health.write_secret(password_file, password)
-    made = {
+    mqtt: dict[str, Any] = {"host": broker.host, "port": broker.port, "username": username}
+    if password_file is not None:
+        mqtt["password_file"] = str(password_file.absolute())
+    if broker.ca_file is not None:
+        mqtt["ca_file"] = str(broker.ca_file)
+    made: dict[str, Any] = {
         "collar_id": keys.collar_id,
         "pet_id": pet_id,
         "site": SITE,
         "topic_prefix": f"pawmesh/v1/{SITE}/{keys.collar_id}",
         "key_file": str(key_file.absolute()),
-        "mqtt": {
-            "host": broker.host,
-            "port": broker.port,
-            "username": username,
-            "password_file": str(password_file.absolute()) if password_file else None,
-            "cert_file": None,
-            "ca_file": str(broker.ca_file) if broker.ca_file else None,
-        },
+        "mqtt": mqtt,
     }
     if common.json:
         print_json(made)
@@ -386,6 +384,9 @@ def main() -> None:
     except httpx2.HTTPError as error:
         say(f"A part does not answer: {error!r}. See pawmesh status and the logs")
         sys.exit(1)
+    except BrokenPipeError:  # whoever read our output has enough of it, as head does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("Everything has ended; the data stays.")
         sys.exit(0)

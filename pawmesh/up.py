@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pawmesh.console import console, say
+from pawmesh.house import OWNER_EMAIL
 from pawmesh.platform import Plan, Platform, running_platform
 from pawmesh.provision import ensure_fleet
 
@@ -69,12 +70,11 @@ def _show_addresses(platform: Platform) -> None:
     console.print()
     if platform.dashboard_url:
         console.print(f"  Dashboard   [bold]{platform.dashboard_url}[/bold]")
-    console.print(f"  Gateway     {platform.gateway_url}")
-    console.print(f"  Cloud       {platform.cloud_url}")
-    console.print(
-        f"  Owner       owner@pawmesh.local, password in {platform.house.owner_password_file}"
-    )
-    console.print(f"  Logs        {platform.house.logs}")
+    console.print(f"  Gateway     {platform.gateway_url}", soft_wrap=True)
+    console.print(f"  Cloud       {platform.cloud_url}", soft_wrap=True)
+    password = platform.house.owner_password_file
+    console.print(f"  Owner       {OWNER_EMAIL}, password in {password}", soft_wrap=True)
+    console.print(f"  Logs        {platform.house.logs}", soft_wrap=True)
     console.print("\n  [dim]Ctrl-C ends everything; the data stays.[/dim]\n")
 
 

@@ -89,8 +89,8 @@ class Postgres(Server):
             ) from error
         if version != MAJOR:
             raise IncompatibleData(
-                f"{self._cluster} is of PostgreSQL {version}, this Pawmesh has {MAJOR}. Save it "
-                "with the Pawmesh that wrote it (`pawmesh backup`) and restore it with this one, "
+                f"{self._cluster} is of PostgreSQL {version}, this Pawmesh has {MAJOR}. Dump it "
+                "with the Pawmesh that wrote it (pg_dump) and restore it with this one, "
                 "or choose another --data-dir"
             )
 
