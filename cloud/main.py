@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from cloud.api.app import create_app
 from cloud.db import migrate
 from cloud.db.retention import keep_dropping_old
+from cloud.errors import DatabaseUnavailable
 from cloud.identity.sessions import forget_expired
 from cloud.rewards.emission import keep_settling
 from cloud.settings import Settings
@@ -27,7 +28,7 @@ async def run(settings: Settings) -> None:
         OSError: The address cannot be listened on.
     """
     url = settings.database_url.get_secret_value()
-    await asyncio.to_thread(migrate, url, settings.retention_days)
+    await _migrate(url, settings)
     app = create_app(settings)
     with _listen(settings.host, settings.port) as listener:
         async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
@@ -48,6 +49,20 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Capture none."""
         yield
+
+
+async def _migrate(url: str, settings: Settings) -> None:
+    """Bring the database up to date, waiting for it as long as we may: it may be recovering."""
+    deadline = asyncio.get_running_loop().time() + settings.database_wait_s
+    while True:
+        try:
+            await asyncio.to_thread(migrate, url, settings.retention_days)
+        except DatabaseUnavailable:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+            await asyncio.sleep(0.5)
+        else:
+            return
 
 
 async def _serve(app: FastAPI, listener: socket.socket) -> None:

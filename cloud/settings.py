@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     database_url: SecretStr
     """PostgreSQL 15 or newer, such as ``postgresql://user:password@host/pawmesh``; TimescaleDB
     is used where the server has it."""
+    database_wait_s: float = Field(default=0.0, ge=0, le=3600)
+    """Seconds to wait for a database that does not answer at our start."""
     host: str = "127.0.0.1"
     """Address to listen on; only this machine reaches the default."""
     port: int = Field(default=8600, ge=0, le=65535)

@@ -1,6 +1,7 @@
 """Sync with the cloud: rows go up in order, the registry comes down; an outage only delays."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -31,7 +32,7 @@ from gateway.wire.uplink import (
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 POLL_S = 1.0  # registry and outbox are looked at this often; new rows wake us at once
-MAX_BACKOFF_S = 30.0
+MAX_BACKOFF_S = 15.0
 RETRY_STATUS = frozenset({401, 403, 404, 408, 425, 429})  # a remedy at the cloud makes these pass
 
 T = TypeVar("T", bound=Struct)
@@ -114,13 +115,12 @@ class Sync:
                 self._note(reachable=False, error=str(error))
                 backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
             await self._observe_lag()
-            try:
-                async with asyncio.timeout(backoff_s):
-                    await self.wake.wait()
-            except TimeoutError:
-                continue
-            if not self._reachable:
-                await asyncio.sleep(backoff_s)  # new rows are no reason to hurry an absent cloud
+            if self._reachable:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await self.wake.wait()
+            else:  # new rows are no reason to hurry an absent cloud
+                await asyncio.sleep(backoff_s)
 
     async def refresh(self) -> bool:
         """Take over the registry if it changed; returns whether it did.

@@ -132,6 +132,7 @@ class Platform:
             env={
                 **self.plan.environment,
                 "CLOUD_DATABASE_URL": self.database_url,
+                "CLOUD_DATABASE_WAIT_S": "30",  # it may be recovering from the same death
                 "CLOUD_PORT": str(self._ports.cloud),
                 "CLOUD_OPERATOR_TOKEN_FILE": str(self.house.operator_token_file),
             },

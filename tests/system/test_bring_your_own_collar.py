@@ -240,7 +240,7 @@ def test_it_forgets_nothing_while_the_gateway_is_away(stranger: Stranger) -> Non
 
 def test_it_reads_what_was_refused(stranger: Stranger) -> None:
     program = stranger.folder / "collar.py"
-    program.write_text(program.read_text().replace("lat_deg=52.5", "lat_deg=152.5"))
+    program.write_text(program.read_text().replace("lat_deg=51.4779", "lat_deg=151.4779"))
     stranger.run("collar.py")
     assert eventually(lambda: any("$.lat_deg" in line for line in stranger.said()))
     assert any("invalid" in line for line in stranger.said())
