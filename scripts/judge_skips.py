@@ -36,7 +36,7 @@ def excuses() -> list[str]:
 
 def marked(mark: str) -> set[str]:
     """The tests with a mark, named as in the report."""
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-qq", "-m", mark]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", mark]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
     return {as_reported(line) for line in said.splitlines() if "::" in line}
 

@@ -10,6 +10,7 @@ from plugins.sdk.types import MAX_STATE_BYTES, Inputs, Outputs
 
 MAX_FUTURE = timedelta(minutes=5)  # by which a collar's clock may run ahead, and so its findings
 MESSAGE_CHARS = 500
+MAX_STATE_DEPTH = 32  # how deep Python itself goes differs by version
 
 _outputs_decoder = msgspec.msgpack.Decoder(Outputs)
 _state_encoder = msgspec.msgpack.Encoder()
@@ -46,8 +47,18 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text[:MESSAGE_CHARS])
 
 
+def _is_shallow(value: object, depth: int) -> bool:
+    if isinstance(value, dict):
+        return depth > 0 and all(_is_shallow(each, depth - 1) for each in value.values())
+    if isinstance(value, list):
+        return depth > 0 and all(_is_shallow(each, depth - 1) for each in value)
+    return True
+
+
 def _check(outputs: Outputs, inputs: Inputs) -> None:
     """Refuse what types alone let through."""
+    if not _is_shallow(outputs.state, MAX_STATE_DEPTH):
+        raise ValueError(f"recursion: deeper than {MAX_STATE_DEPTH} - at `$.state`")
     if outputs.state and (size := len(_state_encoder.encode(outputs.state))) > MAX_STATE_BYTES:
         raise ValueError(f"state of {size} bytes, at most {MAX_STATE_BYTES} - at `$.state`")
     latest = inputs.now + MAX_FUTURE

@@ -265,3 +265,8 @@ def test_recordings_excuse_only_where_there_are_none(
     monkeypatch.setenv("PAWMESH_RECORDINGS", str(tmp_path / "none"))
     monkeypatch.delenv("PAWMESH_TIMESCALE_URL")
     assert judge.excuses() == ["timescale", "recordings"]
+
+
+def test_the_tests_with_a_mark_are_found_as_the_report_names_them() -> None:
+    test = "tests.system.test_cloud_db.test_on_timescale_the_same_tables_are_hypertables"
+    assert judge.marked("timescale") == {test}
