@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from collar_sim.animal import Scenario
 from collar_sim.errors import CollarRefused, FleetFileError
 from collar_sim.firmware.sealer import SealingKey
-from gateway.wire.messages import Id
+from gateway.wire.scalars import Id
 
 Hex32 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from gateway.metrics import ALERT_LATENCY, ALERTS
 from gateway.store import to_us
-from gateway.wire.messages import Instant
+from gateway.wire.scalars import Instant
 from plugins.sdk import Finding, FindingState
 
 LIVE_WITHIN = timedelta(seconds=120)  # older news is history: kept, but nobody is disturbed

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import inspect as types
 
 from cloud.ingest.refusal import Refusal
-from gateway.wire import errors, grants, messages, seal, topics, uplink
+from gateway.wire import errors, grants, messages, release, scalars, seal, topics, uplink
 from gateway.wire.topics import Kind
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "wire.md"
@@ -34,16 +34,19 @@ UNITS = {
     "_g_per_lsb": "g",
     "_dps_per_lsb": "°/s",
 }
-SHORT = {topics.ID_PATTERN + messages.END: "id"}
+SHORT = {topics.ID_PATTERN + scalars.END: "id"}
 STRUCTS: dict[str, type[msgspec.Struct]] = {
     each.__name__: each
-    for module in (messages, grants, seal, uplink)
+    for module in (messages, release, grants, seal, uplink)
     for each in vars(module).values()
     if isinstance(each, type) and issubclass(each, msgspec.Struct)
 }
 ENUMS: dict[str, type[Enum]] = {
     "RejectReason": errors.RejectReason,
     "Refusal": Refusal,
+    "ModelRefusal": release.ModelRefusal,
+    "ModelState": messages.ModelState,
+    "Choice": messages.Choice,
     "ClockQuality": messages.ClockQuality,
     "Kind": Kind,
 }
@@ -142,7 +145,7 @@ def kind_of(kind: types.Type, unit: str = "") -> str:
         case types.FloatType(gt=above, ge=low, le=high):
             return _listed("number", unit, span(above, low, high))
         case types.StrType(pattern=str(pattern)):
-            return SHORT.get(pattern) or f"text `{pattern.removesuffix(messages.END)}`"
+            return SHORT.get(pattern) or f"text `{pattern.removesuffix(scalars.END)}`"
         case types.StrType(max_length=int(most)):
             return f"text, 1-{most} characters"
         case types.StrType():

@@ -6,23 +6,31 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from gateway.wire.codec import AnyMessage
 from gateway.wire.grants import Grant, Precision, Stream
 from gateway.wire.messages import (
     Ack,
     ActivityEpoch,
     Birth,
+    Choice,
     ClockQuality,
+    Desired,
     Event,
     Fix,
     FixSource,
     Key,
-    Message,
+    ModelAnswer,
+    ModelChunk,
+    ModelOffer,
+    ModelState,
     Presence,
     Seal,
     Slot,
+    Slots,
     Status,
     Window,
 )
+from gateway.wire.release import ModelRefusal, Release
 from gateway.wire.topics import Kind
 
 SAFE = 2**53 - 1
@@ -64,13 +72,8 @@ def headers(**fixed: st.SearchStrategy[Any]) -> dict[str, st.SearchStrategy[Any]
     return common | fixed
 
 
-slots = st.builds(
-    Slot,
-    slot=names,
-    package=names,
-    version=names,
-    sha256=st.text(string.hexdigits[:16], min_size=64, max_size=64),
-)
+sha256s = st.text(string.hexdigits[:16], min_size=64, max_size=64)
+slots = st.builds(Slot, slot=names, package=names, version=names, sha256=sha256s)
 
 
 def births(**fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[Birth]:
@@ -145,6 +148,13 @@ def windows(**fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[Window]:
         samples=st.binary(min_size=1, max_size=20).map(lambda raw: raw * 12),
         label=maybe(names),
         confidence=maybe(shares),
+        choice=maybe(st.sampled_from(Choice)),
+    )
+
+
+def slots_after(**fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[Slots]:
+    return st.builds(
+        Slots, **headers(**fixed), slots=st.lists(slots, max_size=2), rollout=maybe(ids)
     )
 
 
@@ -176,15 +186,55 @@ acks = st.builds(
     refused=st.lists(st.text(max_size=200), max_size=3),
 )
 
-MESSAGE_OF: dict[Kind, st.SearchStrategy[Message | Status | Ack]] = {
+desireds = st.builds(
+    Desired, collar_id=ids, version=counters, windows_per_hour=st.integers(0, 3600)
+)
+releases = st.builds(
+    Release,
+    slot=names,
+    package=names,
+    version=names,
+    manifest=st.binary(min_size=2, max_size=200),
+    sha256=sha256s,
+    size=st.integers(1, 2**18),
+    golden=st.binary(max_size=200),
+    key_id=st.text(string.hexdigits[:16], min_size=16, max_size=16),
+    signature=st.binary(min_size=64, max_size=64),
+)
+offers = st.builds(
+    ModelOffer, collar_id=ids, rollout=ids, release=releases, chunk_bytes=st.integers(64, 8192)
+)
+chunks = st.builds(
+    ModelChunk,
+    collar_id=ids,
+    rollout=ids,
+    index=st.integers(0, 4095),
+    data=st.binary(min_size=1, max_size=200),
+)
+answers = st.builds(
+    ModelAnswer,
+    collar_id=ids,
+    rollout=ids,
+    state=st.sampled_from(ModelState),
+    next_chunk=st.integers(0, 4096),
+    reason=maybe(st.sampled_from(ModelRefusal)),
+    detail=st.text(max_size=200),
+)
+
+MESSAGE_OF: dict[Kind, st.SearchStrategy[AnyMessage]] = {
     Kind.BIRTH: births(),
     Kind.EPOCH: epochs(),
     Kind.FIX: fixes(),
     Kind.EVENT: events(),
     Kind.WINDOW: windows(),
     Kind.SEAL: seals(),
+    Kind.SLOTS: slots_after(),
     Kind.STATUS: statuses,
+    Kind.MODEL: answers,
     Kind.ACK: acks,
+    Kind.DESIRED: desireds,
+    Kind.OFFER: offers,
+    Kind.CHUNK: chunks,
 }
 sent = st.sampled_from(sorted(MESSAGE_OF)).flatmap(
     lambda kind: MESSAGE_OF[kind].map(lambda message: (kind, message))

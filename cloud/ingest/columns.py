@@ -13,7 +13,8 @@ from msgspec import Meta, Struct
 
 from cloud.ingest.refusal import Refusal, Refused
 from gateway.wire.grants import COARSE_LEAF, Grant
-from gateway.wire.messages import FixSource, Name, Seconds, Share
+from gateway.wire.messages import FixSource
+from gateway.wire.scalars import Name, Seconds, Share
 from gateway.wire.topics import Kind
 from gateway.wire.uplink import Row
 

@@ -9,7 +9,18 @@ from typing import Any
 import msgspec
 
 from gateway.wire.errors import Rejected, RejectReason, TooLarge
-from gateway.wire.messages import MAX_PAYLOAD_BYTES, MESSAGES, Ack, Key, Message, Status
+from gateway.wire.messages import (
+    MAX_PAYLOAD_BYTES,
+    MESSAGES,
+    Ack,
+    Desired,
+    Key,
+    Message,
+    ModelAnswer,
+    ModelChunk,
+    ModelOffer,
+    Status,
+)
 from gateway.wire.topics import Kind, Topic
 
 MSGPACK = "application/msgpack"
@@ -18,10 +29,16 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # a clock that was never set begins
 NEVER = Key(2**53 - 1, 2**53 - 1)  # no collar gets there
 MAX_NESTING = 8  # of fields we do not know; those we know nest by two
 
-type_of: Mapping[Kind, type[Message | Status | Ack]] = {
+AnyMessage = Message | Status | ModelAnswer | Ack | Desired | ModelOffer | ModelChunk
+
+type_of: Mapping[Kind, type[AnyMessage]] = {
     **MESSAGES,
     Kind.STATUS: Status,
+    Kind.MODEL: ModelAnswer,
     Kind.ACK: Ack,
+    Kind.DESIRED: Desired,
+    Kind.OFFER: ModelOffer,
+    Kind.CHUNK: ModelChunk,
 }
 _msgpack = msgspec.msgpack.Encoder()
 _json = msgspec.json.Encoder()
@@ -49,7 +66,7 @@ class Decoded:
     """A message that passed the door."""
 
     topic: Topic
-    message: Message | Status | Ack
+    message: AnyMessage
     extra: dict[str, Any] | None
     """Fields this version does not know, kept aside."""
 

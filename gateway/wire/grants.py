@@ -6,7 +6,8 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
-from gateway.wire.messages import MESSAGES, Id, Instant, Name
+from gateway.wire.messages import MESSAGES
+from gateway.wire.scalars import Id, Instant, Name
 from gateway.wire.topics import Kind
 
 

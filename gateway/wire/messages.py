@@ -5,25 +5,18 @@ can be upgraded in any order. Instants are aware UTC datetimes; units are in the
 """
 
 import math
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from gateway.wire.topics import ID_PATTERN, Kind
+from gateway.wire.release import ModelRefusal, Release
+from gateway.wire.scalars import END, Counter, Id, Instant, Name, Seconds, Sha256, Share
+from gateway.wire.topics import Kind
 
 MAX_PAYLOAD_BYTES = 16_384  # below what every broker we know passes on by default
 MAX_FUTURE_S = 300.0  # a collar clock may run ahead of the gateway's by this much
-
-END = r"(?!\n)"  # Python's $ also matches before a last line break
-
-Id = Annotated[str, Meta(pattern=ID_PATTERN + END)]
-Counter = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # exact in JSON readers too
-Seconds = Annotated[float, Meta(ge=0, le=1e9)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-Name = Annotated[str, Meta(min_length=1, max_length=48)]
-Instant = Annotated[datetime, Meta(tz=True)]
+MODEL_CHUNK_BYTES = 2_048  # a collar's flash page, and small beside what a radio may lose
 
 
 class ClockQuality(StrEnum):
@@ -69,7 +62,7 @@ class Slot(Struct, frozen=True, kw_only=True, omit_defaults=True):
     slot: Name
     package: Name
     version: Name
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$" + END)]
+    sha256: Sha256
 
 
 class Birth(Message, frozen=True, kw_only=True, omit_defaults=True):
@@ -159,6 +152,15 @@ class Event(Message, frozen=True, kw_only=True, omit_defaults=True):
     """The model that saw it, as ``id@version``."""
 
 
+class Choice(StrEnum):
+    """Why a collar sends just this window."""
+
+    UNCERTAIN = "uncertain"
+    """Its model was least sure of it: the best to learn from."""
+    RANDOM = "random"
+    """Drawn by lot: the only fair ones to judge a model by."""
+
+
 class Window(Message, frozen=True, kw_only=True, omit_defaults=True):
     """A raw window, packed (see ``wire.windows``); sent only when a grant asks for it."""
 
@@ -174,6 +176,8 @@ class Window(Message, frozen=True, kw_only=True, omit_defaults=True):
     """What the collar's model took it for."""
     confidence: Share | None = None
     """How sure that model was."""
+    choice: Choice | None = None
+    """Why this one was sent."""
 
     def __post_init__(self) -> None:
         if len(self.samples) % 12:
@@ -191,6 +195,14 @@ class Seal(Message, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         if not self.first_seq <= self.last_seq < self.seq:
             raise ValueError("a seal covers earlier messages of its own boot")
+
+
+class Slots(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """What the slots hold after a change; what a birth said of them is over."""
+
+    slots: Annotated[list[Slot], Meta(max_length=8)]
+    rollout: Id | None = None
+    """The delivery that changed them; nothing when the collar fell back by itself."""
 
 
 class Presence(StrEnum):
@@ -225,6 +237,61 @@ class Ack(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_
         return None if self.boot is None or self.seq is None else Key(self.boot, self.seq)
 
 
+class Desired(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Gateway to collar: how it shall be set; said again whenever it connects."""
+
+    collar_id: Id
+    version: Counter
+    """Rises with every change; an older one is late and means nothing."""
+    windows_per_hour: Annotated[int, Meta(ge=0, le=3600)] = 0
+    """How many raw windows a grant asks for. Without one, none: they stay on the collar."""
+
+
+class ModelOffer(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Gateway to collar: this signed model is for you. Answered by a ``ModelAnswer``."""
+
+    collar_id: Id
+    rollout: Id
+    release: Release
+    chunk_bytes: Annotated[int, Meta(ge=64, le=8192)] = MODEL_CHUNK_BYTES
+    """Every chunk but the last has this size."""
+
+
+class ModelChunk(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Gateway to collar: part ``index`` of an offered model. Answered by a ``ModelAnswer``."""
+
+    collar_id: Id
+    rollout: Id
+    index: Annotated[int, Meta(ge=0, le=4095)]
+    data: Annotated[bytes, Meta(min_length=1, max_length=8192)]
+
+
+class ModelState(StrEnum):
+    """How far a model is on its way to a collar."""
+
+    PENDING = "pending"
+    """The gateway has it; the collar has not answered yet."""
+    RECEIVING = "receiving"
+    INSTALLED = "installed"
+    REFUSED = "refused"
+
+
+class ModelAnswer(
+    Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """Collar to gateway: what became of an offer, or of the chunks since. It has no key."""
+
+    collar_id: Id
+    rollout: Id
+    state: ModelState
+    next_chunk: Annotated[int, Meta(ge=0, le=4096)] = 0
+    """All chunks before this one are in the collar's flash; send from here."""
+    reason: ModelRefusal | None = None
+    """With ``refused``: why, in one word."""
+    detail: Annotated[str, Meta(max_length=300)] = ""
+    """And in a sentence."""
+
+
 MESSAGES: dict[Kind, type[Message]] = {
     Kind.BIRTH: Birth,
     Kind.EPOCH: ActivityEpoch,
@@ -232,4 +299,6 @@ MESSAGES: dict[Kind, type[Message]] = {
     Kind.EVENT: Event,
     Kind.WINDOW: Window,
     Kind.SEAL: Seal,
+    Kind.SLOTS: Slots,
 }
+"""Those with a key, which the gateway stores and acknowledges."""

@@ -15,7 +15,7 @@ _ID = re.compile(ID_PATTERN)
 
 
 class Kind(StrEnum):
-    """What a topic carries. All but ``status`` and ``ack`` are messages with a key."""
+    """What a topic carries: messages with a key, answers without one, and the gateway's word."""
 
     BIRTH = "birth"
     STATUS = "status"
@@ -24,11 +24,20 @@ class Kind(StrEnum):
     EVENT = "event"
     WINDOW = "window"
     SEAL = "seal"
+    SLOTS = "slots"
+    MODEL = "model"
+    """The collar's answer to an offer or a chunk; without a key, as ``status``."""
     ACK = "ack"
-    """Gateway to collar; everything else goes up."""
+    """From here on gateway to collar."""
+    DESIRED = "desired"
+    OFFER = "offer"
+    CHUNK = "chunk"
 
 
-UPLINK_KINDS = frozenset(Kind) - {Kind.ACK}
+DOWNLINK_KINDS = frozenset({Kind.ACK, Kind.DESIRED, Kind.OFFER, Kind.CHUNK})
+UPLINK_KINDS = frozenset(Kind) - DOWNLINK_KINDS
+UNKEYED_KINDS = frozenset({Kind.STATUS, Kind.MODEL})
+"""Of those that go up: they are not acknowledged, and said again when it matters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,11 @@ def site_filter(site: str) -> str:
     return f"{ROOT}/+/{site}/+/+"
 
 
+def downlink_filters(site: str, collar_id: str) -> list[str]:
+    """Subscriptions for the gateway's word to one collar."""
+    return [str(Topic(site, collar_id, kind)) for kind in sorted(DOWNLINK_KINDS)]
+
+
 def ack_filter(site: str, collar_id: str) -> str:
-    """Subscription for the gateway's word to one collar."""
+    """Subscription for acknowledgements alone: a collar that takes no models needs no more."""
     return str(Topic(site, collar_id, Kind.ACK))

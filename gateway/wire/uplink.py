@@ -16,8 +16,11 @@ from msgspec import Meta, Struct
 
 from gateway.wire.errors import Rejected, RejectReason, WrongSeal
 from gateway.wire.grants import Grant
-from gateway.wire.messages import Counter, Id, Instant, Name, Seal
+from gateway.wire.messages import ModelState, Seal
+from gateway.wire.release import MAX_MODEL_BYTES, ModelRefusal, Release
+from gateway.wire.scalars import Counter, Id, Instant, Name, Sha256
 from gateway.wire.seal import Disclosure
+from plugins.sdk.behaviours import Behaviour
 
 MAX_BODY_BYTES = 8 * 2**20  # decompressed; a gateway splits before that
 MAX_ROWS = 5_000
@@ -25,6 +28,7 @@ SITE_HEADER = "pawmesh-site"
 SIGNED_AT_HEADER = "pawmesh-signed-at"
 SIGNATURE_HEADER = "pawmesh-signature"
 MAX_SIGNATURE_AGE_S = 300.0
+MAX_LABEL_S = 3_600.0  # nobody watches a pet do one thing for longer, but sleep
 CONTENT_TYPE = "application/vnd.pawmesh.uplink+zstd"
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -88,7 +92,18 @@ class EnrolledCollar(Struct, frozen=True, kw_only=True, omit_defaults=True):
     assigned_at: Instant
 
 
-class Registry(Struct, frozen=True, kw_only=True):
+class Deployment(Struct, frozen=True, kw_only=True):
+    """A release that some collars of the site shall have."""
+
+    rollout: Id
+    slot: Name
+    package: Name
+    version: Name
+    sha256: Sha256
+    collars: list[Id]
+
+
+class Registry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who lives at a site and what is allowed; the gateway keeps the last one it saw."""
 
     site: Id
@@ -96,6 +111,65 @@ class Registry(Struct, frozen=True, kw_only=True):
     """Rises with every change."""
     collars: list[EnrolledCollar]
     grants: list[Grant]
+    deployments: list[Deployment] = []
+    """Of each slot the newest; a collar that has it already is asked nothing."""
+
+
+class ModelPackage(Struct, frozen=True, kw_only=True):
+    """A release and its model: what ``GET /v1/releases/{sha256}`` gives a gateway."""
+
+    release: Release
+    model: Annotated[bytes, Meta(min_length=1, max_length=MAX_MODEL_BYTES)]
+
+
+class DeliveryReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a release stands on its way to one collar."""
+
+    rollout: Id
+    collar_id: Id
+    state: ModelState
+    reason: ModelRefusal | None = None
+    detail: Annotated[str, Meta(max_length=300)] = ""
+    changed_at: Instant
+
+
+class DeliveryReports(Struct, frozen=True, kw_only=True):
+    """What changed on a site's collars; said again, it changes nothing."""
+
+    site: Id
+    reports: Annotated[list[DeliveryReport], Meta(max_length=MAX_ROWS)]
+
+
+class OwnerLabel(Struct, frozen=True, kw_only=True):
+    """What an owner says that a pet did; leaves the house under a grant of its raw windows."""
+
+    label_id: Id
+    pet_id: Id
+    start_at: Instant
+    end_at: Instant
+    behaviour: Behaviour
+    said_at: Instant
+    grant_id: Id
+
+    def __post_init__(self) -> None:
+        if not 0 < (self.end_at - self.start_at).total_seconds() <= MAX_LABEL_S:
+            raise ValueError(f"a label spans more than 0 and at most {MAX_LABEL_S:g} s")
+        if self.behaviour is Behaviour.UNSURE:
+            raise ValueError("an owner who is unsure says nothing")
+
+
+class LabelBatch(Struct, frozen=True, kw_only=True):
+    """Labels of a site's pets; the same id again is the same label, or its newer version."""
+
+    site: Id
+    labels: Annotated[list[OwnerLabel], Meta(max_length=MAX_ROWS)]
+
+
+class LabelReceipt(Struct, frozen=True, kw_only=True):
+    """The cloud's answer: what it holds now, and why not the others (a stable word by id)."""
+
+    accepted: int
+    refused: dict[str, Name] = {}
 
 
 def pack_body(value: Struct) -> bytes:

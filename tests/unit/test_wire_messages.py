@@ -4,12 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.wire.messages import MESSAGES, Ack, Key, Message
-from gateway.wire.topics import UPLINK_KINDS, Kind
+from gateway.wire.topics import UNKEYED_KINDS, UPLINK_KINDS, Kind
 from tests.strategies import keys, sent
 
 
-def test_every_uplink_kind_but_presence_has_a_key() -> None:
-    assert set(MESSAGES) == UPLINK_KINDS - {Kind.STATUS}
+def test_what_goes_up_has_a_key_unless_it_is_said_again_when_it_matters() -> None:
+    assert set(MESSAGES) == UPLINK_KINDS - UNKEYED_KINDS
     assert all(issubclass(each, Message) for each in MESSAGES.values())
 
 
