@@ -2,7 +2,8 @@
 
 ``{"collars": [{"collar_id", "signing_key", "salt_secret", "animal_seed", "lat_deg", "lon_deg"}]}``;
 optional per collar: ``scenario``, ``escape_after_s`` (of the live phase), ``models`` (a folder of
-packages of its own). An entry that is wrong is refused with a reason, and the others run.
+packages of its own), ``wear`` (``collar`` or ``harness``). An entry that is wrong is refused with
+a reason, and the others run.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta, Struct
 
-from collar_sim.animal import Scenario
+from collar_sim.animal import Scenario, Wear
 from collar_sim.errors import CollarRefused, FleetFileError
 from collar_sim.firmware.sealer import SealingKey
 from gateway.wire.scalars import Id
@@ -36,6 +37,8 @@ class Member(Struct, frozen=True, kw_only=True):
     escape_after_s: Annotated[float, Meta(ge=0)] | None = None
     """Seconds of the live phase until it leaves; alone it means the scenario ``escape``."""
     models: str | None = None
+    wear: Wear = Wear.COLLAR
+    """Where the unit is worn; what ships knows the collar only."""
 
     def __repr__(self) -> str:
         return f"Member({self.collar_id})"  # never its keys

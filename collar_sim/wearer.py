@@ -91,6 +91,7 @@ class Wearer:
             home=self._home,
             scenario=at_home if self._escape_at is None else Scenario.ESCAPE,
             escape_at=self._escape_at,
+            wear=self.member.wear,
         )
         animal.state = state
         return animal

@@ -5,6 +5,7 @@ from collar_sim.animal.anomaly import Anomaly
 from collar_sim.animal.gnss import GnssMinute, Measurement
 from collar_sim.animal.profile import Profile, Species
 from collar_sim.animal.radio import Radio
+from collar_sim.animal.wear import Wear
 
 __all__ = [
     "Animal",
@@ -16,4 +17,5 @@ __all__ = [
     "Radio",
     "Scenario",
     "Species",
+    "Wear",
 ]

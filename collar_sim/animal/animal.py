@@ -14,6 +14,7 @@ from collar_sim.animal.gnss import Errors, GnssMinute, Sky, errors, first_sky
 from collar_sim.animal.imu import Pose, Samples, imu_minute
 from collar_sim.animal.movement import Place, Track, to_degrees, wander
 from collar_sim.animal.profile import Profile, draw_profile
+from collar_sim.animal.wear import Wear
 
 FloatArray = NDArray[np.float64]
 
@@ -107,6 +108,7 @@ class Animal:
         scenario: Scenario = Scenario.HOME,
         escape_at: datetime | None = None,
         yard_m: float = YARD_M,
+        wear: Wear = Wear.COLLAR,
     ) -> "Animal":
         """An animal of the population.
 
@@ -116,8 +118,9 @@ class Animal:
             scenario: Course of events.
             escape_at: When it leaves, aware; only and always with ``Scenario.ESCAPE``.
             yard_m: Radius about home that it keeps to.
+            wear: Where the unit is; the same life either way.
         """
-        profile = draw_profile(np.random.default_rng([seed, 0, PROFILE]))
+        profile = draw_profile(np.random.default_rng([seed, 0, PROFILE]), wear)
         return cls(profile, seed, home=home, scenario=scenario, escape_at=escape_at, yard_m=yard_m)
 
     def minute(self, start_at: datetime) -> AnimalMinute:

@@ -159,8 +159,10 @@ class Chain:
 
     def _bout(self, behaviour: Behaviour, rng: np.random.Generator) -> Bout:
         motion = MOTIONS[behaviour]
-        mean, spread = motion.pitch_deg
-        pitch_deg = float(rng.normal(mean, spread)) + self._profile.neck_pitch_deg
+        on_trunk = self._profile.seat.on_trunk
+        mean, spread = motion.trunk_deg if on_trunk else motion.pitch_deg
+        carriage_deg = 0.0 if on_trunk else self._profile.neck_pitch_deg
+        pitch_deg = float(rng.normal(mean, spread)) + carriage_deg
         lean_deg = float(rng.normal(0.0, motion.lean_deg))
         if motion.froude is None:
             rhythm_hz = float(rng.uniform(*motion.rhythm_hz))

@@ -95,6 +95,8 @@ class Motion:
     """Share of seconds in which the rhythm is kept; the rest are pauses in a bout."""
     pitch_deg: tuple[float, float] = (0.0, 10.0)
     """Mean and spread of the neck's elevation from bout to bout; negative is nose up."""
+    trunk_deg: tuple[float, float] = (0.0, 5.0)
+    """The same of the trunk, for a unit that sits there."""
     lean_deg: float = 4.0
     """Spread of the sideways lean from bout to bout."""
     look: float = 0.5
@@ -105,12 +107,22 @@ class Motion:
 
 MOTIONS: dict[Behaviour, Motion] = {
     Behaviour.REST: Motion(
-        "breath", rhythm_hz=(0.25, 0.6), pitch_deg=(-10.0, 22.0), lean_deg=22.0, look=0.08
+        "breath",
+        rhythm_hz=(0.25, 0.6),
+        pitch_deg=(-10.0, 22.0),
+        trunk_deg=(-12.0, 18.0),
+        lean_deg=22.0,
+        look=0.08,
     ),
     Behaviour.WALK: Motion(None, froude=(0.1, 0.5), steady=0.97, pitch_deg=(-18.0, 10.0)),
     Behaviour.RUN: Motion(None, froude=(0.7, 5.0), pitch_deg=(-12.0, 8.0), look=0.3),
     Behaviour.SCRATCH: Motion(
-        "scratch", rhythm_hz=(4.0, 6.0), steady=0.85, pitch_deg=(-35.0, 12.0), lean_deg=18.0
+        "scratch",
+        rhythm_hz=(4.0, 6.0),
+        steady=0.85,
+        pitch_deg=(-35.0, 12.0),
+        trunk_deg=(-30.0, 10.0),
+        lean_deg=18.0,
     ),
 }
 

@@ -111,7 +111,7 @@ def _knots(
         bout, span = segment.bout, slice(segment.start_s, segment.end_s)
         motion = MOTIONS[bout.behaviour]
         tremor = episode.shows_in(bout.behaviour) is Anomaly.TREMOR
-        looks = (chance[span, 1] < motion.look) * motion.look_deg
+        looks = (chance[span, 1] < motion.look) * motion.look_deg * profile.seat.look
         knots[span, GATE] = chance[span, 0] < motion.steady
         knots[span, PITCH] = bout.pitch_deg + looks * look[span, 0]
         knots[span, ROLL] = bout.lean_deg + looks * look[span, 1]

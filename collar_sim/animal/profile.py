@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collar_sim.animal.gait import HARMONICS, SHAPES
+from collar_sim.animal.wear import SEATS, Seat, Wear
 
 FloatArray = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ class Profile:
     chronotype_h: float
     """How much later than average its day runs, in hours."""
     gait: dict[str, NDArray[np.complex64]]
-    """Per row of `gait.SHAPES`, complex amplitudes, shape (HARMONICS, 6)."""
+    """Per row of `gait.SHAPES`, complex amplitudes at the unit, shape (HARMONICS, 6)."""
     neck_pitch_deg: float
     """Added to every posture: how high this animal carries its head."""
     collar_angle_deg: float
@@ -59,10 +60,17 @@ class Profile:
     """Of the sensor, shape (6,), near 1."""
     noise: FloatArray
     """Standard deviation of the sensor's noise per sample, shape (6,): g, then deg/s."""
+    wear: Wear = Wear.COLLAR
+
+    @property
+    def seat(self) -> Seat:
+        """What the place that the unit is worn at does to motion."""
+        return SEATS[self.wear]
 
 
-def draw_profile(rng: np.random.Generator) -> Profile:
-    """An animal drawn from the population."""
+def draw_profile(rng: np.random.Generator, wear: Wear = Wear.COLLAR) -> Profile:
+    """An animal drawn from the population; the same one, however it wears its unit."""
+    seat = SEATS[wear]
     species = Species.DOG if rng.random() < DOG_SHARE else Species.CAT
     median_kg, spread = MASS_KG[species]
     mass_kg = float(np.clip(median_kg * rng.lognormal(0.0, spread), 2.0, 80.0))
@@ -73,18 +81,19 @@ def draw_profile(rng: np.random.Generator) -> Profile:
         hip_height_m=HIP_HEIGHT_PER_KG * mass_kg ** (1 / 3) * legs,
         energy=float(rng.lognormal(0.0, 0.25)),
         chronotype_h=float(rng.normal(0.0, 0.7)),
-        gait=_draw_gait(rng),
+        gait=_draw_gait(rng, seat),
         neck_pitch_deg=float(rng.normal(0.0, 8.0)),
-        collar_angle_deg=float(rng.normal(0.0, 25.0)),
-        looseness=float(rng.beta(2.0, 3.0)),
-        mount=_draw_mount(rng),
+        collar_angle_deg=float(rng.normal(0.0, 25.0)) * seat.sliding,
+        looseness=float(rng.beta(2.0, 3.0)) * seat.sliding,
+        mount=_draw_mount(rng) @ seat.mount(),
         bias=np.concatenate([rng.normal(0.0, 0.012, 3), rng.normal(0.0, 0.8, 3)]),
         gain=1.0 + rng.normal(0.0, 0.006, 6),
         noise=np.concatenate([np.full(3, 0.004), np.full(3, 0.12)]) * rng.lognormal(0.0, 0.2),
+        wear=wear,
     )
 
 
-def _draw_gait(rng: np.random.Generator) -> dict[str, NDArray[np.complex64]]:
+def _draw_gait(rng: np.random.Generator, seat: Seat) -> dict[str, NDArray[np.complex64]]:
     vigour = rng.lognormal(0.0, AMPLITUDE_SPREAD)
     shape = (HARMONICS, 6)
     gait: dict[str, NDArray[np.complex64]] = {}
@@ -92,7 +101,8 @@ def _draw_gait(rng: np.random.Generator) -> dict[str, NDArray[np.complex64]]:
         size = table.amplitudes() * vigour * rng.lognormal(0.0, AMPLITUDE_SPREAD, shape)
         phase = rng.normal(0.0, PHASE_SPREAD_RAD, shape)
         phase[:, 0] += np.pi / 2  # fore-aft leads the vertical by a quarter: energy is exchanged
-        gait[name] = (size * np.exp(1j * phase)).astype(np.complex64)
+        waves = size * np.exp(1j * phase) * seat.gains(name, HARMONICS)
+        gait[name] = waves.astype(np.complex64)
     return gait
 
 
