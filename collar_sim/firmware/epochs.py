@@ -42,7 +42,7 @@ def in_windows(imu: FloatArray) -> FloatArray:
     """A minute cut into windows.
 
     Args:
-        imu: Shape (n, 1500, 6).
+        imu: Shape (n, 1500, 6), or of fewer windows.
 
     Returns:
         Shape (n, 15, 100, 6), a view.
@@ -144,7 +144,7 @@ def sums(imu: FloatArray, labels: IntArray, count: int) -> Sums:
     """The epochs of a minute of n collars.
 
     Args:
-        imu: Shape (n, 1500, 6).
+        imu: Shape (n, 1500, 6), or of fewer windows.
         labels: Shape (n, 15), as `labels_of` gives them.
         count: Number of labels of the model; 0 without one, then every window is unsure.
     """

@@ -1,12 +1,12 @@
 """A minute of many collars through their models: from samples to what each has to say."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from collar_sim.animal import AnimalMinute
 from collar_sim.firmware import epochs, events
 from collar_sim.firmware.positioning import TimedFix
 from collar_sim.firmware.slots import ACTIVITY, ANOMALY, ModelSlots
@@ -14,6 +14,15 @@ from gateway.wire.topics import Kind
 from plugins.sdk.behaviours import Behaviour
 
 MINUTE = timedelta(minutes=1)
+
+
+class ImuMinute(Protocol):
+    """Samples of a minute, of an animal or from a recording, whose last minute may be shorter."""
+
+    @property
+    def imu(self) -> epochs.FloatArray:
+        """Shape (samples, 6) at 25 Hz: g, then deg/s; a whole number of windows."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +45,12 @@ class Seen:
     packages: dict[str, str | None]
     """By event name, the model that saw it."""
     window_vedba_g: list[float]
+    said: list[Behaviour]
+    """Of each window in order, ``unsure`` included."""
 
 
-def look(slots: ModelSlots, minutes: list[AnimalMinute]) -> list[Seen]:
-    """Run the models on a minute of some collars that hold the same packages."""
+def look(slots: ModelSlots, minutes: Sequence[ImuMinute]) -> list[Seen]:
+    """Run the models on equally long minutes, of collars that hold the same packages."""
     imu = np.stack([minute.imu for minute in minutes])
     count = len(minutes)
     windows = epochs.in_windows(imu).reshape(-1, epochs.WINDOW_SAMPLES, 6)
@@ -50,9 +61,12 @@ def look(slots: ModelSlots, minutes: list[AnimalMinute]) -> list[Seen]:
     held = epochs.sums(imu, labels, len(names))
     scratch = names.index(Behaviour.SCRATCH) if Behaviour.SCRATCH in names else -1
     packages = {"anomaly": slots.ref(ANOMALY), "scratch": slots.ref(ACTIVITY)}
+    period_s = imu.shape[1] / epochs.RATE_HZ
+    words = [*names, Behaviour.UNSURE]
     return [
         Seen(
             epoch={
+                "period_s": period_s,
                 "seconds": epochs.by_name(held.seconds[n], names),
                 "odba_g": round(float(held.odba_g[n]), 4),
                 "vedba_g": round(float(held.vedba_g[n]), 4),
@@ -71,15 +85,23 @@ def look(slots: ModelSlots, minutes: list[AnimalMinute]) -> list[Seen]:
             ],
             packages=packages,
             window_vedba_g=held.window_vedba_g[n].tolist(),
+            said=[words[k] for k in labels[n].tolist()],
         )
         for n in range(count)
     ]
 
 
 def drafts(
-    start_at: datetime, seen: Seen, fixes: list[TimedFix], battery_pct: float
+    start_at: datetime, seen: Seen, fixes: list[TimedFix], battery_pct: float | None
 ) -> list[Draft]:
-    """What one collar has to say about a minute, in the order in which it knows it."""
+    """What one collar has to say about a minute, in the order in which it knows it.
+
+    Args:
+        start_at: When the minute began.
+        seen: What the models made of it.
+        fixes: That were taken in it.
+        battery_pct: None where nobody knows, as of a recording.
+    """
     said = [Draft(fix.observed_at, Kind.FIX, fix.observed_at, fix.fields) for fix in fixes]
     for sighting in seen.sightings:
         at = start_at + timedelta(seconds=sighting.at_s)
@@ -90,6 +112,9 @@ def drafts(
             "package": seen.packages.get(sighting.name),
         }
         said.append(Draft(at, Kind.EVENT, at, fields))
-    epoch = {**seen.epoch, "battery_pct": round(battery_pct, 2)}
-    said.append(Draft(start_at + MINUTE, Kind.EPOCH, start_at, epoch))
+    epoch = dict(seen.epoch)
+    if battery_pct is not None:
+        epoch["battery_pct"] = round(battery_pct, 2)
+    end_at = start_at + timedelta(seconds=epoch["period_s"])
+    said.append(Draft(end_at, Kind.EPOCH, start_at, epoch))
     return sorted(said, key=lambda draft: draft.release_at)
