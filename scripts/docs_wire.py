@@ -190,6 +190,8 @@ def default_of(field: types.Field) -> str:
     if field.default_factory is not msgspec.NODEFAULT:
         return "none"
     value = field.default
+    if isinstance(value, bytes):
+        value = value.decode()  # empty, as all defaults of bytes are
     return f"`{json.dumps(value.value if isinstance(value, Enum) else value)}`"
 
 

@@ -14,10 +14,11 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from gateway.wire.codec import JSON, MAX_NESTING, MSGPACK, decode
+from gateway.wire.codec import JSON, MAX_NESTING, MSGPACK, decode, type_of
 from gateway.wire.errors import RejectReason
 from gateway.wire.grants import Precision, Stream
-from gateway.wire.messages import MAX_FUTURE_S, MAX_PAYLOAD_BYTES, MESSAGES, Seal
+from gateway.wire.messages import MAX_FUTURE_S, MAX_PAYLOAD_BYTES, ModelState, Seal
+from gateway.wire.release import ModelRefusal
 from gateway.wire.seal import verify_root, verify_signature
 from gateway.wire.topics import Kind, Topic
 from gateway.wire.uplink import (
@@ -50,8 +51,18 @@ def test_the_tables_are_those_of_the_code(script: ModuleType) -> None:
 
 def test_every_kind_field_and_reason_is_on_the_page() -> None:
     tables = set(re.findall(r"<!-- table: (\w+) -->", PAGE))
-    assert {struct.__name__ for struct in MESSAGES.values()} | {"Status", "Ack"} <= tables
-    for word in (*Kind, *RejectReason, *Stream, *Precision, JSON, MSGPACK, CONTENT_TYPE):
+    assert {struct.__name__ for struct in type_of.values()} <= tables
+    for word in (
+        *Kind,
+        *RejectReason,
+        *ModelRefusal,
+        *ModelState,
+        *Stream,
+        *Precision,
+        JSON,
+        MSGPACK,
+        CONTENT_TYPE,
+    ):
         assert f"`{word}`" in PAGE, word
     for header in (SITE_HEADER, SIGNED_AT_HEADER, SIGNATURE_HEADER):
         assert f"{header}: " in PAGE

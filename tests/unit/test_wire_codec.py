@@ -36,6 +36,10 @@ from tests.strategies import MESSAGE_OF, births, plain, sent
 
 AT = "2026-03-01T12:00:00Z"
 HEADER: dict[str, Any] = {"collar_id": "c1", "boot": 3, "seq": 9, "observed_at": AT}
+RELEASE: dict[str, Any] = {
+    **{"slot": "activity", "package": "activity", "version": "0.3.0", "manifest": "AAAA"},
+    **{"sha256": "0" * 64, "size": 9, "key_id": "0" * 16, "signature": "A" * 86 + "=="},
+}
 SMALLEST: dict[Kind, dict[str, Any]] = {
     Kind.BIRTH: HEADER | {"hardware": "board", "firmware": "1.0"},
     Kind.EPOCH: HEADER | {"seconds": {"walk": 30.0}},
@@ -45,11 +49,16 @@ SMALLEST: dict[Kind, dict[str, Any]] = {
     | {"rate_hz": 25.0, "acc_g_per_lsb": 0.001, "gyr_dps_per_lsb": 0.1, "samples": "A" * 16},
     Kind.SEAL: HEADER
     | {"first_seq": 0, "last_seq": 8, "root": "A" * 43 + "=", "signature": "A" * 86 + "=="},
+    Kind.SLOTS: HEADER | {"slots": []},
     Kind.STATUS: {"collar_id": "c1", "state": "online"},
+    Kind.MODEL: {"collar_id": "c1", "rollout": "r1", "state": "receiving"},
     Kind.ACK: {"collar_id": "c1"},
+    Kind.DESIRED: {"collar_id": "c1", "version": 1},
+    Kind.OFFER: {"collar_id": "c1", "rollout": "r1", "release": RELEASE},
+    Kind.CHUNK: {"collar_id": "c1", "rollout": "r1", "index": 0, "data": "A" * 16},
 }
 """The required fields of each kind and nothing else, as JSON has them."""
-BINARY = {"samples": 12, "root": 32, "signature": 64}
+BINARY = {"samples": 12, "root": 32, "signature": 64, "data": 12, "manifest": 3}
 KINDS = sorted(SMALLEST)
 KEYED = sorted(MESSAGES)
 FORMS = (JSON, MSGPACK)
@@ -61,13 +70,17 @@ def topic(kind: Kind, collar_id: str = "c1") -> Topic:
     return Topic("home", collar_id, kind)
 
 
+def binary(value: Any, name: str = "") -> Any:
+    """What JSON says in base64, as the bytes that MessagePack has."""
+    if isinstance(value, dict):
+        return {key: binary(each, key) for key, each in value.items()}
+    return bytes(BINARY[name]) if name in BINARY and isinstance(value, str) else value
+
+
 def packed(fields: dict[str, Any], form: str) -> bytes:
     if form == JSON:
         return msgspec.json.encode(fields)
-    raw = {
-        n: bytes(BINARY[n]) if n in BINARY and isinstance(v, str) else v for n, v in fields.items()
-    }
-    return msgspec.msgpack.encode(raw)
+    return msgspec.msgpack.encode(binary(fields))
 
 
 def refused(kind: Kind, payload: bytes, form: str | None = None) -> Rejected:
@@ -308,7 +321,22 @@ OUT_OF_RANGE = [
     (Kind.WINDOW, "samples", "not base64"),
     (Kind.SEAL, "root", "A" * 40),
     (Kind.SEAL, "signature", "A" * 40),
+    (Kind.SLOTS, "slots", [{}]),
     (Kind.STATUS, "state", "asleep"),
+    (Kind.MODEL, "state", "sleeping"),
+    (Kind.MODEL, "next_chunk", -1),
+    (Kind.MODEL, "next_chunk", 4097),
+    (Kind.MODEL, "reason", "mood"),
+    (Kind.MODEL, "detail", "x" * 301),
+    (Kind.DESIRED, "windows_per_hour", 3601),
+    (Kind.OFFER, "chunk_bytes", 63),
+    (Kind.OFFER, "chunk_bytes", 8193),
+    (Kind.OFFER, "release", RELEASE | {"size": 0}),
+    (Kind.OFFER, "release", RELEASE | {"sha256": "Z" * 64}),
+    (Kind.OFFER, "release", RELEASE | {"key_id": "0" * 15}),
+    (Kind.CHUNK, "index", 4096),
+    (Kind.CHUNK, "data", ""),
+    (Kind.CHUNK, "data", "A" * 12_000),
     (Kind.STATUS, "log_start", {"boot": 0}),
 ]
 

@@ -3,7 +3,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.wire.errors import Rejected, RejectReason
-from gateway.wire.topics import UPLINK_KINDS, Kind, Topic, ack_filter, site_filter
+from gateway.wire.topics import (
+    DOWNLINK_KINDS,
+    UPLINK_KINDS,
+    Kind,
+    Topic,
+    ack_filter,
+    downlink_filters,
+    site_filter,
+)
 from tests.strategies import ids
 
 
@@ -61,5 +69,6 @@ def test_a_site_hears_all_its_collars_whatever_their_version() -> None:
     assert ack_filter("home", "c1") == str(Topic("home", "c1", Kind.ACK))
 
 
-def test_only_acknowledgements_go_down() -> None:
-    assert set(Kind) - UPLINK_KINDS == {Kind.ACK}
+def test_a_collar_subscribes_to_all_that_goes_down_and_nothing_else() -> None:
+    kinds = {Topic.parse(each).kind for each in downlink_filters("home", "c1")}
+    assert kinds == set(Kind) - UPLINK_KINDS == DOWNLINK_KINDS
