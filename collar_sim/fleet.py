@@ -138,6 +138,8 @@ class Fleet:
         for wearer in self._parts.wearers:
             wearer.go_live(live_at)
         self._is_live = True
+        if self._truth is not None:
+            self._truth.flush()  # the past is complete: whoever waits for it need not wait for us
         log.info("fleet.live", collars=len(self._collars), at=live_at.isoformat())
         async with asyncio.TaskGroup() as tasks:
             working = [
