@@ -13,7 +13,7 @@ from gateway.wire.grants import STREAM_OF
 from gateway.wire.topics import Kind
 
 Key = tuple[str, int, int]
-TIME_TABLES = ("epoch", "fix", "event")
+TIME_TABLES = ("epoch", "fix", "event", "raw_window")
 
 
 @dataclass
