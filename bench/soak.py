@@ -127,8 +127,8 @@ async def sharing_home(
             mosquitto = Mosquitto(folder / "mosquitto", free_ports(1)[0])
             plan = replace(plan, broker_url=mosquitto.start())
         async with running_platform(plan, lambda _: None, say) as platform:
-            granted = await asyncio.to_thread(prepare, platform, COLLARS, seed, BEGAN_AGO)
-            yield platform, mosquitto, granted
+            cast = await asyncio.to_thread(prepare, platform, COLLARS, seed, BEGAN_AGO)
+            yield platform, mosquitto, cast.granted
     finally:
         if mosquitto is not None:
             mosquitto.stop()
