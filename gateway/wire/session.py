@@ -115,10 +115,12 @@ class Session:
         """Wait until the connection ends."""
         await self._lost.wait()
 
-    async def subscribe(self, topic_filter: str, qos: int = 1) -> None:
-        """Subscribe, and return when the broker agreed."""
+    async def subscribe(self, *topic_filters: str, qos: int = 1) -> None:
+        """Subscribe to all of them in one packet, and return when the broker agreed."""
         self._require_connection()
-        mid = self._client.subscribe(gmqtt.Subscription(topic_filter, qos=qos))
+        mid = self._client.subscribe(
+            [gmqtt.Subscription(topic_filter, qos=qos) for topic_filter in topic_filters]
+        )
         agreed = self._subscribed.setdefault(mid, asyncio.get_running_loop().create_future())
         await self._or_lost(agreed)
         del self._subscribed[mid]

@@ -12,7 +12,7 @@ import flatbuffers  # pyright: ignore[reportMissingTypeStubs] - no types are pub
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from plugins.sdk.errors import ModelRefused
+from plugins.sdk.errors import ModelMisfit, ModelRefused, ModelTooLarge
 from plugins.sdk.manifest import Budget
 from plugins.sdk.operators import BYTES, INT8, RULES, FloatArray, IntArray, Tensor, Use, need
 
@@ -50,14 +50,14 @@ def admit(
         raise
     except Exception as error:  # the generated reader raises anything at all on a bad offset
         raise ModelRefused(f"malformed flatbuffer: {type(error).__name__}: {error}") from None
-    need(
-        len(canonical) <= budget.flash_bytes,
-        f"model is {len(canonical)} B, its budget is {budget.flash_bytes} B of flash",
-    )
-    need(
-        arena_bytes <= budget.arena_bytes,
-        f"activations need {arena_bytes} B, the budget is {budget.arena_bytes} B of arena",
-    )
+    if len(canonical) > budget.flash_bytes:
+        raise ModelTooLarge(
+            f"model is {len(canonical)} B, its budget is {budget.flash_bytes} B of flash"
+        )
+    if arena_bytes > budget.arena_bytes:
+        raise ModelTooLarge(
+            f"activations need {arena_bytes} B, the budget is {budget.arena_bytes} B of arena"
+        )
     return canonical
 
 
@@ -100,11 +100,8 @@ def _check(model: Any, input_shape: tuple[int, ...] | None, outputs: int) -> int
     need(source.data is None and source.type == INT8, "input must be int8 and not constant")
     need(source.shape[0] == 1, "batch must be 1")
     need(source.scale is not None, "input is not quantised")
-    if input_shape is not None:
-        need(
-            source.shape == list(input_shape),
-            f"input is {source.shape}, the host feeds {list(input_shape)}",
-        )
+    if input_shape is not None and source.shape != list(input_shape):
+        raise ModelMisfit(f"input is {source.shape}, the host feeds {list(input_shape)}")
     known = {first}
     last_use = {first: 0, last: len(graph.operators)}
     made: dict[int, int] = {first: 0}
@@ -119,9 +116,8 @@ def _check(model: Any, input_shape: tuple[int, ...] | None, outputs: int) -> int
         made[out] = n
         last_use[read[0]] = max(last_use.get(read[0], 0), n)
     need(last in known and last != first, "the output is never computed")
-    need(
-        tensors[last].shape == [1, outputs], f"output is {tensors[last].shape}, not [1, {outputs}]"
-    )
+    if tensors[last].shape != [1, outputs]:
+        raise ModelMisfit(f"output is {tensors[last].shape}, not [1, {outputs}]")
     return max(
         sum(tensors[i].bytes for i in known if made[i] <= n <= last_use.get(i, made[i]))
         for n in range(len(graph.operators))

@@ -11,3 +11,11 @@ class ManifestError(PluginError):
 
 class ModelRefused(PluginError):
     """The .tflite may not run here: corrupt, over budget, or using what is not allowed."""
+
+
+class ModelTooLarge(ModelRefused):
+    """The .tflite is sound, but needs more than its budget. Make it smaller."""
+
+
+class ModelMisfit(ModelRefused):
+    """The .tflite is made for other inputs or outputs than its manifest and host say."""
