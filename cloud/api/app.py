@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -18,6 +19,7 @@ from cloud.ingest import routes as ingest
 from cloud.ingest.workers import open_workers
 from cloud.rewards import routes as rewards
 from cloud.settings import Settings
+from gateway.wire.problems import with_problems
 
 ROUTERS = (
     health.router,
@@ -61,4 +63,5 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(LimitBodies)
     for router in ROUTERS:
         app.include_router(router)
+    app.openapi = partial(with_problems, app.openapi)
     return app

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader
 from psycopg.rows import class_row, dict_row
 
 from cloud.api.dependencies import ServicesDep
@@ -15,9 +16,21 @@ from cloud.errors import Conflict, NotSignedIn
 from cloud.identity.households import Household
 from gateway.wire.errors import WrongSeal
 from gateway.wire.grants import Grant
-from gateway.wire.uplink import SITE_HEADER, EnrolledCollar, Registry, verify_request
+from gateway.wire.uplink import (
+    SIGNATURE_HEADER,
+    SITE_HEADER,
+    EnrolledCollar,
+    Registry,
+    verify_request,
+)
 
 SQL = load_queries(__file__)
+_signature = APIKeyHeader(
+    name=SIGNATURE_HEADER,
+    scheme_name="GatewaySignature",
+    auto_error=False,
+    description="A gateway's signature of the request; see `wire.md`.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +98,9 @@ async def registry_of(connection: Connection, site_id: str, version: int) -> Reg
     )
 
 
-async def get_gateway(request: Request, services: ServicesDep) -> Gateway:
+async def get_gateway(
+    request: Request, services: ServicesDep, _: Annotated[str | None, Depends(_signature)]
+) -> Gateway:
     """The site that signed this request.
 
     Raises:

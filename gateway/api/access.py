@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
+from fastapi.security import HTTPBearer
 
 TCP_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+BEARER = HTTPBearer(
+    auto_error=False,
+    description="The gateway's token; its own user reads without it, on its own machine.",
+)  # only says so in the reference: require_owner decides
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 

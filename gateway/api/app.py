@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 from gateway.alerts import acknowledge
 from gateway.api import views
-from gateway.api.access import require_owner
+from gateway.api.access import BEARER, require_owner
 from gateway.api.limits import LimitBodies
 from gateway.errors import GatewayError
 from gateway.host import PluginHost
@@ -23,12 +24,13 @@ from gateway.outbox import lag_by_stream
 from gateway.registry import Household
 from gateway.store import Store
 from gateway.wire.codec import EARLIEST
+from gateway.wire.problems import with_problems
 from gateway.wire.topics import ID_PATTERN, Kind
 
 SHOWN_KINDS = (Kind.EPOCH, Kind.FIX, Kind.EVENT)
 DEFAULT_SPAN = timedelta(days=1)
 
-router = APIRouter(prefix="/v1", dependencies=[Depends(require_owner)])
+router = APIRouter(prefix="/v1", dependencies=[Depends(BEARER), Depends(require_owner)])
 open_router = APIRouter()
 
 
@@ -209,6 +211,7 @@ def make_app(store: Store, household: Household, host: PluginHost, token: str) -
     app.add_middleware(LimitBodies)
     app.include_router(open_router)
     app.include_router(router)
+    app.openapi = partial(with_problems, app.openapi)
 
     @app.exception_handler(AnyHTTPException)  # the framework's own too: 404, 405, no JSON
     async def problem(_: Request, error: AnyHTTPException) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
