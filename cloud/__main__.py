@@ -7,7 +7,7 @@ import sys
 import structlog
 from pydantic import ValidationError
 
-from cloud.errors import DatabaseNewer, DatabaseUnavailable, MigrationChanged
+from cloud.errors import DatabaseNewer, DatabaseUnavailable, KeyFileUnusable, MigrationChanged
 from cloud.main import run
 from cloud.settings import Settings
 
@@ -45,6 +45,9 @@ def main() -> int:
     except DatabaseUnavailable as error:
         log.error("database.unavailable", error=str(error))
         return EXIT_FAILED
+    except KeyFileUnusable as error:
+        log.error("key.unusable", error=str(error))
+        return EXIT_ACCESS
     except OSError as error:
         log.error("address.unavailable", error=str(error))
         return EXIT_ACCESS if isinstance(error, PermissionError) else EXIT_PORT

@@ -31,6 +31,10 @@ class DatabaseUnavailable(CloudError):
     status = 503
 
 
+class KeyFileUnusable(CloudError):
+    """A key file cannot be used. Restore it from a backup; a new key is unknown to every collar."""
+
+
 class Busy(CloudError):
     """The site's grants or collars kept changing under the request. Send it again."""
 

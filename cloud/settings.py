@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     """TCP port to listen on."""
     operator_token_file: Path
     """File of the operator's bearer token; made at the first start, mode 0600."""
+    release_key_file: Path | None = None
+    """File of the key that models are signed with; made at the first start, mode 0600. By default
+    ``release.key`` beside the operator's token. Collars believe no other key: back it up."""
+    models_dir: Path | None = None
+    """Folder of the packages that the first training has to beat; by default the shipped ones."""
     session_ttl_s: PositiveInt = 30 * 86_400
     """Seconds after which an owner has to sign in again."""
     pool_size: int = Field(default=8, ge=2, le=100)
@@ -53,3 +58,8 @@ class Settings(BaseSettings):
     """Micro-tokens paid for one unit; a perfect, fresh, sealed epoch scores 1,000 units."""
     settle_every_s: float = Field(default=30.0, gt=0, le=3600)
     """Seconds between two looks for emission periods that have ended."""
+
+    @property
+    def release_key_path(self) -> Path:
+        """Where the release key is."""
+        return self.release_key_file or self.operator_token_file.with_name("release.key")

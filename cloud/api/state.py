@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from cloud.db import Database
 from cloud.ingest.workers import Workers
+from cloud.models.release_key import ReleaseKey
 from cloud.rewards.scoring import Terms
 from cloud.settings import Settings
 
@@ -16,6 +17,7 @@ class Services:
     database: Database
     workers: Workers
     operator_token_hash: bytes
+    release_key: ReleaseKey
 
     @property
     def terms(self) -> Terms:

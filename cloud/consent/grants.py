@@ -72,6 +72,15 @@ def grants_by_id(
     return {grant.grant_id: grant for grant in found}
 
 
+async def active_or_not(connection: Connection, grant_ids: Collection[str]) -> dict[str, Grant]:
+    """The grants of these ids, whether they still allow anything or not.
+
+    They stay as they are until the transaction ends: no withdrawal comes between.
+    """
+    found = await _fetch(connection, "held_grants_by_id", {"grant_ids": sorted(grant_ids)})
+    return {grant.grant_id: grant for grant in found}
+
+
 async def _fetch(connection: Connection, query: str, values: dict[str, Any]) -> list[Grant]:
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(SQL[query], values)

@@ -25,3 +25,8 @@ RETURNING household_id;
 SELECT grant_id, pet_id, stream, purpose, recipient, precision_ AS precision, valid_from,
        expires_at, withdrawn_at
 FROM grant_ WHERE grant_id = ANY(%(grant_ids)s);
+
+-- held_grants_by_id -- the same, and no withdrawal until the transaction ends
+SELECT grant_id, pet_id, stream, purpose, recipient, precision_ AS precision, valid_from,
+       expires_at, withdrawn_at
+FROM grant_ WHERE grant_id = ANY(%(grant_ids)s) ORDER BY grant_id FOR SHARE;

@@ -21,6 +21,10 @@ WHERE pet_id = %(pet_id)s AND hour >= date_trunc('hour', %(since)s::timestamptz,
   AND hour < %(until)s
 ORDER BY hour DESC LIMIT %(limit)s;
 
+-- raw_windows -- how many of them were shared
+SELECT count(*) AS windows FROM raw_window
+WHERE pet_id = %(pet_id)s AND observed_at >= %(since)s AND observed_at < %(until)s;
+
 -- fixes -- positions, the newest first
 SELECT observed_at, precision_ AS precision, lat_deg, lon_deg, cell_lat, cell_lon, accuracy_m,
        source

@@ -35,6 +35,8 @@ class History(BaseModel):
     hours: list[dict[str, Any]]
     fixes: list[dict[str, Any]]
     events: list[dict[str, Any]]
+    raw_windows: int
+    """How many windows of raw motion a grant let out."""
 
 
 @router.get("/{pet_id}")
@@ -69,6 +71,7 @@ async def pet_history(
         hours=await _rows(db, "hours", values),
         fixes=await _rows(db, "fixes", values),
         events=await _rows(db, "events", values),
+        raw_windows=(await _rows(db, "raw_windows", values))[0]["windows"],
     )
 
 

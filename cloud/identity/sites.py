@@ -14,6 +14,7 @@ from cloud.api.dependencies import ServicesDep
 from cloud.db import Connection, load_queries
 from cloud.errors import Conflict, NotSignedIn
 from cloud.identity.households import Household
+from cloud.rollout.deployments import deployments_of
 from gateway.wire.errors import WrongSeal
 from gateway.wire.grants import Grant
 from gateway.wire.uplink import (
@@ -95,6 +96,7 @@ async def registry_of(connection: Connection, site_id: str, version: int) -> Reg
         version=version,
         collars=msgspec.convert(collars, list[EnrolledCollar]),
         grants=msgspec.convert(grants, list[Grant]),
+        deployments=await deployments_of(connection, site_id),
     )
 
 

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from cloud.ingest.refusal import Refusal, Refused
 from gateway.wire.grants import COARSE_LEAF, Grant
-from gateway.wire.messages import FixSource
+from gateway.wire.messages import Choice, FixSource
 from gateway.wire.scalars import Name, Seconds, Share
 from gateway.wire.topics import Kind
 from gateway.wire.uplink import Row
@@ -85,6 +85,7 @@ class WindowLeaves(Struct, gc=False):
     samples: Annotated[bytes, Meta(min_length=12, max_length=12_000)] | None = None
     label: Annotated[str, Meta(max_length=48)] | None = None
     confidence: Share | None = None
+    choice: Choice | None = None
 
 
 def _epoch(row: Row, _: Grant) -> tuple[Any, ...]:
@@ -160,6 +161,7 @@ def _window(row: Row, _: Grant) -> tuple[Any, ...]:
         leaves.samples,
         leaves.label,
         leaves.confidence,
+        leaves.choice and leaves.choice.value,
     )
 
 
@@ -175,6 +177,7 @@ COLUMNS: Mapping[Kind, tuple[str, ...]] = {
     Kind.EVENT: ("name", "confidence", "duration_s", "package"),
     Kind.WINDOW: (
         *("rate_hz", "acc_g_per_lsb", "gyr_dps_per_lsb", "samples", "label", "confidence"),
+        "choice",
     ),
 }
 """Columns of a kind's own, in the order of ``values``; most are named for their leaf."""

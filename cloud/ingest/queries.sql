@@ -67,14 +67,16 @@ FROM staged_event;
 -- stage_window -- where a batch's raw windows wait
 CREATE TEMP TABLE IF NOT EXISTS staged_window ON COMMIT DELETE ROWS AS
 SELECT pet_id, observed_at, received_at, collar_id, boot, seq, grant_id, sealed, clock, rate_hz,
-       acc_g_per_lsb, gyr_dps_per_lsb, samples, label, confidence, ''::bytea AS digest
+       acc_g_per_lsb, gyr_dps_per_lsb, samples, label, confidence, choice,
+       ''::bytea AS digest
 FROM raw_window WITH NO DATA;
 
 -- store_window -- from there to where they stay
 INSERT INTO raw_window (stored_at, pet_id, observed_at, received_at, collar_id, boot, seq,
-    grant_id, sealed, clock, rate_hz, acc_g_per_lsb, gyr_dps_per_lsb, samples, label, confidence)
+    grant_id, sealed, clock, rate_hz, acc_g_per_lsb, gyr_dps_per_lsb, samples, label, confidence,
+    choice)
 SELECT %(now)s, pet_id, observed_at, received_at, collar_id, boot, seq, grant_id,
-    sealed, clock, rate_hz, acc_g_per_lsb, gyr_dps_per_lsb, samples, label, confidence
+    sealed, clock, rate_hz, acc_g_per_lsb, gyr_dps_per_lsb, samples, label, confidence, choice
 FROM staged_window;
 
 -- new_epoch -- which of the staged are new

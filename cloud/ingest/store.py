@@ -31,7 +31,7 @@ _TYPES: dict[Kind, Sequence[str]] = {
         "float4",
     ),
     Kind.EVENT: ("text", "float4", "float8", "text"),
-    Kind.WINDOW: ("float8", "float8", "float8", "bytea", "text", "float4"),
+    Kind.WINDOW: ("float8", "float8", "float8", "bytea", "text", "float4", "text"),
 }
 
 

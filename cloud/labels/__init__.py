@@ -1,0 +1,1 @@
+"""What owners say that their pets did: what models learn from."""

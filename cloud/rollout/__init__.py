@@ -1,0 +1,1 @@
+"""Models on their way to collars: which collars shall have which, and how far they are."""
