@@ -12,7 +12,10 @@ from cyclopts import CycloptsError, Parameter
 
 import plugins
 from collar_sim.animal import Scenario
-from pawmesh import health
+from pawmesh import (
+    health,
+    replay,  # noqa: F401 - registers its command
+)
 from pawmesh.command import (
     NOTHING_SPECIAL,
     Common,

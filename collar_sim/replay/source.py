@@ -43,6 +43,11 @@ class Source(Protocol):
         """When the first one begins."""
         ...
 
+    @property
+    def last_at(self) -> datetime:
+        """When the last one is over."""
+        ...
+
     def batches(self, first: int) -> Iterator[list[Step]]:
         """The steps from a number on; takes the CPU."""
         ...
@@ -79,6 +84,12 @@ class MotionSource:
     def first_at(self) -> datetime:
         """See `Source.first_at`."""
         return to_datetime(self._stretches[0].start_us)
+
+    @property
+    def last_at(self) -> datetime:
+        """See `Source.last_at`."""
+        last = self._stretches[-1]
+        return to_datetime(last.start_us + round(windows_in(last) * WINDOW_S * 1e6))
 
     def batches(self, first: int) -> Iterator[list[Step]]:
         """See `Source.batches`."""

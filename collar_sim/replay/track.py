@@ -104,6 +104,11 @@ class TrackSource:
         """See `Source.first_at`."""
         return self._steps[0].began_at
 
+    @property
+    def last_at(self) -> datetime:
+        """See `Source.last_at`."""
+        return self._steps[-1].began_at
+
     def batches(self, first: int) -> Iterator[list[Step]]:
         """See `Source.batches`."""
         for at in range(first, len(self._steps), BATCH):

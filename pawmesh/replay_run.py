@@ -1,0 +1,366 @@
+"""One replay from file to report: check, enrol, play, and count in both stores."""
+
+import asyncio
+import hashlib
+import json
+import re
+import tempfile
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+import plugins
+from collar_sim.assembly import MICRO_COLLARS
+from collar_sim.errors import SimulatorError
+from collar_sim.firmware.classifier import micro_available
+from collar_sim.firmware.flash import Flash
+from collar_sim.firmware.sealer import SealingKey
+from collar_sim.firmware.slots import Engine, ModelSlots
+from collar_sim.firmware.uplink import Link
+from collar_sim.replay.errors import RecordingError
+from collar_sim.replay.labels import parse_map, resolve, score
+from collar_sim.replay.mapping import MotionMapping
+from collar_sim.replay.motion import Motion, read_motion
+from collar_sim.replay.player import Casting, Player, progress_of
+from collar_sim.replay.source import MotionSource, Source, windows_in
+from collar_sim.replay.table import TableFile
+from collar_sim.replay.track import Track, TrackMapping, TrackSource, read_track
+from gateway.wire.session import BrokerUrl
+from pawmesh.console import say
+from pawmesh.embedded.server import write_private
+from pawmesh.errors import NoAccess
+from pawmesh.house import SITE, House, NotRunning, default_data_dir
+from pawmesh.platform import Plan, running_platform
+from pawmesh.provision import CollarKeys
+from pawmesh.replay_platform import counted, enrol, give_grants, until_in_cloud
+
+NVM_FINISHED = "finished"
+BEFORE = timedelta(minutes=1)  # the pets wear their collars before the first sample
+CAT = re.compile(r"(?<![a-z])cats?(?![a-z])")
+SAID_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What is to be replayed, and how."""
+
+    path: Path
+    mapping: MotionMapping | TrackMapping
+    label_map: str = ""
+    species: str | None = None
+    speed: float = 0.0
+    share: bool = False
+    again: bool = False
+    report: Path | None = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A recording that was checked, ready to be played."""
+
+    sources: dict[str, Source]
+    words: list[str]
+    facts: dict[str, Any]
+    """For the report."""
+    slots: dict[str, ModelSlots] = field(default_factory=dict[str, ModelSlots])
+
+    @property
+    def first_at(self) -> datetime:
+        """When it begins."""
+        return min(source.first_at for source in self.sources.values())
+
+
+async def run_replay(wish: Wish, data_dir: Path | None) -> dict[str, Any]:
+    """Replay, and return the report.
+
+    Raises:
+        RecordingError: The recording cannot be replayed; nothing was enrolled or sent.
+        SimulatorError: The replay did not come to its end; it can go on.
+        PawmeshError: The platform did not work.
+    """
+    began_s = time.monotonic()
+    given = parse_map(wish.label_map)
+    say(f"Checking {wish.path} ...")
+    recorded = await asyncio.to_thread(read, wish)
+    meant = resolve(recorded.words, given)
+    for word in sorted(given.keys() - set(recorded.words)):
+        say(f"  --label-map names {word!r}, which is no label of this recording")
+    house = _house(data_dir)
+    digest = await asyncio.to_thread(_sha256, wish.path)
+    folder, keys = _run_folder(house, wish, digest, list(recorded.sources))
+    with Flash.open(folder) as flash:
+        is_finished = flash.nvm(NVM_FINISHED) is not None
+    if is_finished:
+        say("This recording was replayed here before; --again plays it once more. Its report:")
+        facts = json.loads((folder / "facts.json").read_text())
+    else:
+        facts = await _play(wish, recorded, house, folder, keys)
+        write_private(folder / "facts.json", json.dumps(facts, indent=1))
+        with Flash.open(folder) as flash:
+            flash.commit({NVM_FINISHED: datetime.now(UTC).isoformat().encode()})
+    with Flash.open(folder) as flash:
+        progress = {animal: progress_of(flash, key.collar_id) for animal, key in keys.items()}
+    tallies = {a: each.tally for a, each in progress.items() if each.tally}
+    report = asdict_scores(score(tallies, meant)) | recorded.facts | facts
+    report |= {
+        "file": str(wish.path),
+        "sha256": digest,
+        "data_dir": str(house.data_dir.absolute()),
+        "replayed_before": is_finished,
+        "seconds": round(time.monotonic() - began_s, 1),
+    }
+    text = json.dumps(report, indent=1, default=str) + "\n"
+    for target in filter(None, (wish.report, folder / "report.json")):
+        _write(target, text)
+    return report
+
+
+def read(wish: Wish) -> Recorded:
+    """The recording, checked whole, with a source for each animal.
+
+    Raises:
+        RecordingError: It cannot be replayed.
+    """
+    file = TableFile.open(wish.path)
+    if isinstance(wish.mapping, TrackMapping):
+        return _track(read_track(file, wish.mapping))
+    return _motion(read_motion(file, wish.mapping))
+
+
+def asdict_scores(scores: Any) -> dict[str, Any]:
+    """The scores as the report has them."""
+    return {name: getattr(scores, name) for name in scores.__struct_fields__}
+
+
+def _motion(motion: Motion) -> Recorded:
+    slots = _engines(list(motion.animals))
+    sources: dict[str, Source] = {}
+    short: list[int] = []
+    unused_s = 0.0
+    for animal, stretches in motion.animals.items():
+        for stretch in stretches:
+            held = windows_in(stretch)
+            if held:
+                unused_s += len(stretch.imu) / stretch.rate_hz - held * 4.0
+            else:
+                short.append(len(stretch.imu))
+        if any(map(windows_in, stretches)):
+            sources[animal] = MotionSource(stretches, motion.words, slots[animal])
+    if not sources:
+        raise RecordingError(
+            f"none of its {len(short)} stretches lasts one window of 4 s: "
+            f"{motion.rows} samples at {max(motion.rates_hz.values()):g} Hz. Record longer, or "
+            "correct --rate-hz and --session-column"
+        )
+    rates = sorted(motion.rates_hz.values())
+    return Recorded(
+        sources,
+        motion.words,
+        {
+            "kind": "motion",
+            "rows": motion.rows,
+            "sessions": motion.sessions,
+            "columns": motion.columns,
+            "rate_hz": {"slowest": rates[0], "fastest": rates[-1]},
+            "flaws": asdict(motion.flaws),
+            "skipped": {
+                "stretches": len(short),
+                "samples": sum(short),
+                "reason": "shorter than one window of 4 s",
+            },
+            "unused_s": round(unused_s, 1),
+            "outliers": 0,
+            "refused_rows": {},
+        },
+        slots,
+    )
+
+
+def _track(track: Track) -> Recorded:
+    return Recorded(
+        {animal: TrackSource(steps) for animal, steps in track.animals.items()},
+        [],
+        {
+            "kind": "positions",
+            "rows": track.rows,
+            "sessions": len(track.animals),
+            "columns": track.columns,
+            "outliers": track.outliers,
+            "refused_rows": track.refused,
+        },
+    )
+
+
+def _engines(animals: list[str]) -> dict[str, ModelSlots]:
+    """The shipped models of each animal's collar, on the interpreters that a fleet would use."""
+    folder = Path(plugins.__path__[0])
+    micro = MICRO_COLLARS if micro_available() else 0
+    many = ModelSlots.load(folder, Engine.LITERT) if len(animals) > micro else None
+    return {
+        animal: many
+        if many is not None and index >= micro
+        else ModelSlots.load(folder, Engine.MICRO)
+        for index, animal in enumerate(animals)
+    }
+
+
+def _house(data_dir: Path | None) -> House:
+    if data_dir is None:
+        usual = House(default_data_dir())
+        with suppress(NotRunning):
+            usual.running()
+            return usual
+        folder = Path(tempfile.mkdtemp(prefix="pawmesh-replay-"))
+        say(f"The replay's data is in {folder}; give it as --data-dir to go on there")
+        return House(folder)
+    house = House(data_dir)
+    house.prepare()
+    return house
+
+
+def _run_folder(
+    house: House, wish: Wish, digest: str, animals: list[str]
+) -> tuple[Path, dict[str, CollarKeys]]:
+    """Where this replay keeps its flash, and its collars' keys; the same ones each time.
+
+    Other columns, units or rates make other messages, and so another replay with other collars.
+    """
+    generation = 1
+    while True:
+        seed = f"{digest} {wish.mapping!r} {generation}"
+        run_id = hashlib.blake2b(seed.encode(), digest_size=6).hexdigest()
+        folder = house.data_dir / "replay" / run_id
+        if not (wish.again and (folder / "facts.json").exists()):
+            break
+        generation += 1
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / "keys.json"
+        if path.exists():
+            held = {name: CollarKeys(**each) for name, each in json.loads(path.read_text()).items()}
+        else:
+            held = {animal: CollarKeys.make(_collar_id(run_id, animal)) for animal in animals}
+            text = json.dumps({name: asdict(each) for name, each in held.items()}, indent=1)
+            write_private(path, text + "\n")
+    except OSError as error:
+        raise NoAccess(f"{folder}: {error.strerror}") from error
+    return folder, held
+
+
+def _collar_id(run_id: str, animal: str) -> str:
+    return "replay-" + hashlib.blake2b(f"{run_id} {animal}".encode(), digest_size=4).hexdigest()
+
+
+async def _play(
+    wish: Wish,
+    recorded: Recorded,
+    house: House,
+    folder: Path,
+    keys: dict[str, CollarKeys],
+) -> dict[str, Any]:
+    async with _platform(house) as (running, is_ours):
+        species = wish.species or ("cat" if CAT.search(wish.path.stem.lower()) else "dog")
+        since = recorded.first_at - BEFORE
+        await asyncio.to_thread(enrol, house, running, keys, species, since)
+        granted: set[tuple[str, str]] = set()
+        if is_ours or wish.share:
+            granted = await asyncio.to_thread(give_grants, house, running, keys, since)
+        broker = BrokerUrl.parse(running["broker_url"])
+        link = Link(broker, SITE)
+        with Flash.open(folder) as flash:
+            cast = [
+                Casting(
+                    animal,
+                    source,
+                    keys[animal].collar_id,
+                    _sealing_key(keys[animal]),
+                    recorded.slots[animal].described() if animal in recorded.slots else [],
+                )
+                for animal, source in recorded.sources.items()
+            ]
+            player = Player(flash, link, cast, wish.speed, _Teller(recorded.sources))
+            try:
+                await player.run()
+            except* SimulatorError as errors:
+                raise errors.exceptions[0] from None
+        say("Waiting until all that is granted has reached the cloud ...")
+        await asyncio.to_thread(until_in_cloud, house, running, keys, granted)
+        facts = await asyncio.to_thread(counted, folder, running, keys, granted)
+    return facts | {
+        "windows": sum(s.windows for s in recorded.sources.values() if isinstance(s, MotionSource)),
+        "transmissions": link.transmissions,
+        "refused": link.refused,
+        "refused_models": {
+            slot: why for slots in recorded.slots.values() for slot, why in slots.refused.items()
+        },
+        "models": sorted(
+            {p.ref for slots in recorded.slots.values() for p in slots.packages.values()}
+        ),
+        "animals": {
+            animal: {
+                "collar_id": keys[animal].collar_id,
+                "pet_id": f"pet-{keys[animal].collar_id}",
+                "steps": source.steps,
+                "first_at": source.first_at.isoformat(),
+                "last_at": source.last_at.isoformat(),
+            }
+            for animal, source in recorded.sources.items()
+        },
+    }
+
+
+@asynccontextmanager
+async def _platform(house: House) -> AsyncGenerator[tuple[dict[str, Any], bool]]:
+    """Where the recording goes: the platform that runs on the folder, or one for this run."""
+    try:
+        running = house.running()
+    except NotRunning:
+        plan = Plan(house=house, port_base=0, dashboard=False)
+        say(f"Pawmesh starts for this replay; its data is in {house.data_dir}")
+        async with running_platform(plan, lambda part: say(f"  {part} ..."), say) as platform:
+            house.note_running(platform.running(), None)
+            yield dict(platform.running()), True
+    else:
+        say(f"Pawmesh runs on {house.data_dir}: the recording goes there")
+        yield running, False
+
+
+class _Teller:
+    """Says now and then how far the replay is."""
+
+    def __init__(self, sources: dict[str, Source]) -> None:
+        self._total = sum(source.steps for source in sources.values())
+        self._done: dict[str, int] = {}
+        self._said_s = time.monotonic()
+
+    def __call__(self, animal: str, steps: int) -> None:
+        self._done[animal] = steps
+        done = sum(self._done.values())
+        if time.monotonic() - self._said_s >= SAID_EVERY_S or done == self._total:
+            self._said_s = time.monotonic()
+            say(f"  {done} of {self._total} minutes or positions ({done / self._total:.0%})")
+
+
+def _sealing_key(keys: CollarKeys) -> SealingKey:
+    return SealingKey(
+        Ed25519PrivateKey.from_private_bytes(bytes.fromhex(keys.signing_key)),
+        bytes.fromhex(keys.salt_secret),
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise NoAccess(f"{path}: {error.strerror}") from error
