@@ -12,12 +12,16 @@ import structlog
 from collar_sim.animal import Radio, Scenario
 from collar_sim.animal.radio import BAD_S, LOSS_BAD, LOSS_GOOD
 from collar_sim.clock import SimClock
+from collar_sim.firmware.boot import booted
 from collar_sim.firmware.classifier import micro_available
 from collar_sim.firmware.collar import Collar
+from collar_sim.firmware.downlink import Downlink
 from collar_sim.firmware.flash import LOG_BYTES, Flash
-from collar_sim.firmware.slots import Engine, ModelSlots
+from collar_sim.firmware.shelf import Shelf
+from collar_sim.firmware.slots import Engine
 from collar_sim.firmware.uplink import Link, Uplink
 from collar_sim.fleet_file import FleetFile, Member
+from collar_sim.installation import Installation, Unit
 from collar_sim.production import Production, unpack_carried
 from collar_sim.wearer import Carried, Wearer
 from gateway.wire.session import BrokerUrl
@@ -67,7 +71,8 @@ class Assembly:
     wearers: list[Wearer]
     uplinks: dict[str, Uplink]
     link: Link
-    slots: list[ModelSlots]
+    shelf: Shelf
+    installation: Installation
     production: Production
     refused: dict[str, str]
 
@@ -79,26 +84,54 @@ def assemble(options: FleetOptions, fleet: FleetFile, flash: Flash) -> Assembly:
     if (blob := flash.nvm(NVM_CARRIED)) is not None:
         carried = unpack_carried(blob)
     flash.boot([member.collar_id for member in fleet.members], options.log_bytes)
-    shelf = _Shelf(options)
+    shelf = Shelf()
     link = Link(options.broker, options.site)
-    wearers: list[Wearer] = []
-    uplinks: dict[str, Uplink] = {}
+    micro = _micro_collars(options)
+    units: list[Unit] = []
     for index, member in enumerate(fleet.members):
-        collar = Collar(flash.logs[member.collar_id], member.sealing_key(), until)
-        slots = shelf.slots_for(member, index)
-        wearer = Wearer(member, collar, slots, options.seed, options.scenario)
+        engine = Engine.MICRO if index < micro else Engine.LITERT
+        unit = _unit(options, member, flash, shelf, engine, link, until)
         if member.collar_id in carried:
-            wearer.resume(carried[member.collar_id], int(until.timestamp()) // 60)
-        collar.be_born(slots.described())
-        wearers.append(wearer)
-        radio = radio_with(member.animal_seed + options.seed, options.radio_loss)
-        uplinks[member.collar_id] = Uplink(link, collar, radio)
+            unit.wearer.resume(carried[member.collar_id], int(until.timestamp()) // 60)
+        unit.collar.be_born(unit.wearer.slots.described())
+        units.append(unit)
     flash.commit({NVM_UNTIL: until.isoformat().encode()})
     for collar_id, reason in fleet.refused.items():
         log.error("collar.refused", collar_id=collar_id, reason=reason)
-    slots = list(shelf.loaded.values())
-    production = Production(wearers, until)
-    return Assembly(clock, until, wearers, uplinks, link, slots, production, dict(fleet.refused))
+    wearers = [unit.wearer for unit in units]
+    return Assembly(
+        clock,
+        until,
+        wearers,
+        {unit.collar.collar_id: unit.uplink for unit in units},
+        link,
+        shelf,
+        Installation(shelf, units),
+        Production(wearers, until),
+        dict(fleet.refused),
+    )
+
+
+def _unit(
+    options: FleetOptions,
+    member: Member,
+    flash: Flash,
+    shelf: Shelf,
+    engine: Engine,
+    link: Link,
+    until: datetime,
+) -> Unit:
+    """One member's parts, with what the flash remembers of its models."""
+    own = flash.logs[member.collar_id]
+    folder = Path(member.models) if member.models else options.models
+    shipped, empty = shelf.shipped(folder, engine)
+    standing, models = booted(flash.models, own, member.believed_key(), shelf, shipped, engine)
+    collar = Collar(own, member.sealing_key(), until)
+    wearer = Wearer(member, collar, shelf.slots_of(models, empty), options.seed, options.scenario)
+    downlink = Downlink(options.site, collar, flash.models, standing)
+    radio = radio_with(member.animal_seed + options.seed, options.radio_loss)
+    uplink = Uplink(link, collar, radio, downlink)
+    return Unit(wearer, downlink, uplink, engine, models, empty)
 
 
 def radio_with(seed: int, mean_loss: float) -> Radio | None:
@@ -113,26 +146,13 @@ def radio_with(seed: int, mean_loss: float) -> Radio | None:
     return Radio(seed, good_s=BAD_S * (1.0 - bad_share) / bad_share if bad_share else math.inf)
 
 
-class _Shelf:
-    """Models in use, each folder and engine loaded once."""
-
-    def __init__(self, options: FleetOptions) -> None:
-        self._options = options
-        self.loaded: dict[tuple[Path, Engine], ModelSlots] = {}
-        choice, exists = options.engine, micro_available()
-        self._micro = {
-            EngineChoice.AUTO: options.micro_collars if exists else 0,
-            EngineChoice.LITERT: 0,
-            EngineChoice.MICRO: 2**31,  # where it is missing, its own refusal says so
-        }[choice]
-
-    def slots_for(self, member: Member, index: int) -> ModelSlots:
-        folder = Path(member.models) if member.models else self._options.models
-        engine = Engine.MICRO if index < self._micro else Engine.LITERT
-        key = folder, engine
-        if key not in self.loaded:
-            self.loaded[key] = ModelSlots.load(folder, engine)
-        return self.loaded[key]
+def _micro_collars(options: FleetOptions) -> int:
+    """How many members, the first ones, run on the microcontroller's interpreter."""
+    return {
+        EngineChoice.AUTO: options.micro_collars if micro_available() else 0,
+        EngineChoice.LITERT: 0,
+        EngineChoice.MICRO: 2**31,  # where it is missing, its own refusal says so
+    }[options.engine]
 
 
 def _time(options: FleetOptions, flash: Flash) -> tuple[SimClock, datetime]:

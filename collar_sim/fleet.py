@@ -20,6 +20,7 @@ from collar_sim.firmware.minute import MINUTE, Draft
 from collar_sim.production import FleetMinute
 from collar_sim.report import Report
 from collar_sim.truth import Truth
+from gateway.wire.topics import Kind
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -67,6 +68,7 @@ class Fleet:
                 tasks.create_task(uplink.run(), name=f"uplink-{collar_id}")
                 for collar_id, uplink in self._parts.uplinks.items()
             ]
+            running.append(tasks.create_task(self._parts.installation.run(), name="installation"))
             try:
                 minute = await self._catch_up()
                 if not self._stop.is_set():
@@ -95,7 +97,8 @@ class Fleet:
         logs = self._flash.logs.values()
         by_kind = self._flash.published()
         seconds = time.monotonic() - self._began_s
-        windows = sum(slots.windows for slots in self._parts.slots)
+        installation, in_use = self._parts.installation, self._parts.shelf.slots
+        windows = sum(slots.windows for slots in in_use)
         link = self._parts.link
         return Report(
             collars=len(self._collars),
@@ -114,11 +117,10 @@ class Fleet:
             simulated_until=self._until,
             is_live=self._is_live,
             refused={**self._parts.refused, **self._parts.production.failed},
-            refused_models={
-                slot: reason
-                for slots in self._parts.slots
-                for slot, reason in slots.refused.items()
-            },
+            refused_models=installation.refused
+            | {slot: reason for slots in in_use for slot, reason in slots.refused.items()},
+            updated=installation.updated,
+            windows_sent=by_kind.get(Kind.WINDOW, 0),
         )
 
     async def _catch_up(self) -> datetime:
@@ -198,6 +200,7 @@ class Fleet:
     def _commit(self, until: datetime) -> None:
         """Make what was said durable together with how far we are, then let it be sent."""
         self._until = until
+        switching = [] if self._is_ending else self._parts.installation.switching(until)
         nvm = {NVM_UNTIL: until.isoformat().encode()}
         while self._minutes and self._minutes[0].end_at <= until:
             over = self._minutes.popleft()
@@ -205,8 +208,10 @@ class Fleet:
             if self._truth is not None:
                 for collar_id, made in over.truth:
                     self._truth.add(collar_id, made.truth, made.battery_pct)
-        for flash in self._flash.commit(nvm):
+        for flash in self._flash.commit(nvm, [each.writes for each in switching]):
             self._wake(flash)
+        for each in switching:
+            each.done()
 
     def _wake(self, flash: FlashLog) -> None:
         collar, uplink = self._collars[flash.collar_id], self._parts.uplinks[flash.collar_id]

@@ -2,8 +2,9 @@
 
 ``{"collars": [{"collar_id", "signing_key", "salt_secret", "animal_seed", "lat_deg", "lon_deg"}]}``;
 optional per collar: ``scenario``, ``escape_after_s`` (of the live phase), ``models`` (a folder of
-packages of its own), ``wear`` (``collar`` or ``harness``). An entry that is wrong is refused with
-a reason, and the others run.
+packages of its own), ``wear`` (``collar`` or ``harness``), ``release_key`` (whose models it
+believes: Ed25519 public key, hex; without it, it takes none over the air). An entry that is wrong
+is refused with a reason, and the others run.
 """
 
 from dataclasses import dataclass
@@ -40,6 +41,9 @@ class Member(Struct, frozen=True, kw_only=True):
     wear: Wear = Wear.COLLAR
     """Where the unit is worn; what ships knows the collar only."""
 
+    release_key: Hex32 | None = None
+    """Ed25519 public key, raw: whose releases it believes. None: nobody's."""
+
     def __repr__(self) -> str:
         return f"Member({self.collar_id})"  # never its keys
 
@@ -49,6 +53,10 @@ class Member(Struct, frozen=True, kw_only=True):
             Ed25519PrivateKey.from_private_bytes(bytes.fromhex(self.signing_key)),
             bytes.fromhex(self.salt_secret),
         )
+
+    def believed_key(self) -> bytes | None:
+        """The public key whose releases it believes."""
+        return None if self.release_key is None else bytes.fromhex(self.release_key)
 
 
 @dataclass(frozen=True)

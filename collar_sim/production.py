@@ -59,6 +59,7 @@ class Production:
         """The minute that begins at an instant; the next one each time."""
         groups: dict[int, list[Wearer]] = {}
         for wearer in self._wearers:
+            wearer.prepare()
             groups.setdefault(id(wearer.slots), []).append(wearer)
         produced: list[tuple[Wearer, Produced]] = []
         for group in groups.values():

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Report(Struct, kw_only=True):
-    """Counts over the whole life of the data folder, but for ``seconds`` and ``windows``."""
+    """Counts over the whole life of the data folder, but for seconds, windows and refusals."""
 
     collars: int
     published: int
@@ -37,4 +37,8 @@ class Report(Struct, kw_only=True):
     refused: dict[str, str]
     """Collars that did not run, or broke, and why."""
     refused_models: dict[str, str]
-    """Slots left empty, and why."""
+    """Slots left empty, and models over the air that were not installed, and why."""
+    updated: int
+    """Collars that run a model which came over the air."""
+    windows_sent: int
+    """Raw windows written to flash, because a grant asks for them."""

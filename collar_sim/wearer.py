@@ -11,6 +11,7 @@ from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.minute import Draft, Seen, drafts
 from collar_sim.firmware.positioning import Positioning
 from collar_sim.firmware.power import Battery
+from collar_sim.firmware.sampling import window_drafts
 from collar_sim.firmware.slots import ModelSlots
 from collar_sim.fleet_file import Member
 
@@ -45,6 +46,10 @@ class Wearer:
         self.member = member
         self.collar = collar
         self.slots = slots
+        """That run the minute which is being made; belongs to whoever makes it."""
+        self.next_slots = slots
+        """That run the next one; set by whoever installs models."""
+        self._windows_per_hour = 0
         self._seed = member.animal_seed + seed * SEED_STRIDE
         self._scenario = member.scenario or scenario
         self._home = (member.lat_deg, member.lon_deg)
@@ -73,6 +78,14 @@ class Wearer:
             self._escape_at = live_at + timedelta(seconds=after_s)
             self._animal = self._draw(self._animal.state)
 
+    def prepare(self) -> None:
+        """Take up what was installed and desired since the minute before.
+
+        Each is one reference, read once: the minute is made by another thread than sets them.
+        """
+        self.slots = self.next_slots
+        self._windows_per_hour = self.collar.windows_per_hour
+
     def live(self, start_at: datetime) -> AnimalMinute:
         """The animal's next minute."""
         return self._animal.minute(start_at)
@@ -82,6 +95,9 @@ class Wearer:
         fixes = self._positioning.minute(minute, seen.window_vedba_g, after_s)
         self._battery = self._battery.after_minute(len(fixes))
         said = drafts(minute.start_at, seen, fixes, self._battery.pct)
+        said += window_drafts(
+            minute.start_at, minute.imu, seen, self._windows_per_hour, self.collar.collar_id
+        )
         return Produced(minute, said, self._battery.pct)
 
     def _draw(self, state: State | None) -> Animal:

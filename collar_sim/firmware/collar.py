@@ -18,7 +18,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 HARDWARE = "pawmesh-sim"
 FIRMWARE = "1.0.0"
 SAMPLE_RATE_HZ = 25.0
-URGENT = frozenset({Kind.BIRTH, Kind.FIX, Kind.EVENT})
+URGENT = frozenset({Kind.BIRTH, Kind.FIX, Kind.EVENT, Kind.SLOTS})
 """Kinds that are sent at once; the others wait some seconds, so that a fleet does not speak in
 chorus at each full minute."""
 
@@ -33,6 +33,10 @@ class Collar:
         """The first message of this boot, as sent."""
         self.too_large = 0
         """Messages dropped because no broker would take them."""
+        self.windows_left_out = 0
+        """Raw windows not written, because the flash was needed for the rest."""
+        self.windows_per_hour = 0
+        """How many raw windows the gateway asks for."""
         self.is_urgent = False
         """Something urgent was written since the flag was cleared."""
         self._booted_at = booted_at
@@ -50,8 +54,16 @@ class Collar:
         }
         self.birth = self._write(Kind.BIRTH, self._booted_at, fields, self._booted_at) or b""
 
+    def desire(self, windows_per_hour: int) -> None:
+        """Send so many raw windows from the next minute on."""
+        self.windows_per_hour = windows_per_hour
+        self.flash.holds_windows = windows_per_hour > 0
+
     def say(self, draft: Draft) -> None:
         """Write a message; before it, the seal of the batch that is due."""
+        if draft.kind is Kind.WINDOW and not self.flash.has_room_for_windows:
+            self.windows_left_out += 1
+            return
         if self._sealer.is_due(draft.release_at):
             self.seal(draft.release_at)
         self._write(draft.kind, draft.observed_at, draft.fields, draft.release_at)

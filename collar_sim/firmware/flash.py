@@ -11,13 +11,15 @@ message that was ever written, kept so that a demo can compare it with what arri
 
 import sqlite3
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from collar_sim.errors import FlashError
+from collar_sim.firmware.model_memory import ModelMemory
+from collar_sim.firmware.update import Write
 from gateway.wire.codec import decode_raw, digest
 from gateway.wire.messages import Key
 from gateway.wire.topics import Kind
@@ -26,6 +28,8 @@ FLASH_FILE = "flash.sqlite"
 RECORD_FILE = "published.sqlite"
 LOG_BYTES = 262_144  # payload a collar keeps: about a day, in a corner of an 8 MB NOR flash
 MIN_LOG_BYTES = 16_384  # the largest message must fit
+WAIT_SHARE, WAIT_SHARE_WITH_WINDOWS = 3 / 4, 3 / 8  # full so far, a writer that can wait does
+WINDOWS_SHARE = 1 / 2  # full so far, windows are left out: an outage must not cost the day's record
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS collar (
@@ -86,6 +90,8 @@ class FlashLog:
         """Everything up to this key may leave the file at the next commit."""
         self.progress_s = time.monotonic()
         """When the gateway last acknowledged something new."""
+        self.holds_windows = False
+        """Raw windows are among what is written: much, and the first to be left out."""
         self._entries: dict[int, Entry] = {}
 
     def __len__(self) -> int:
@@ -102,7 +108,13 @@ class FlashLog:
     @property
     def is_nearly_full(self) -> bool:
         """Whether a writer that can wait should."""
-        return self.size_bytes > self.budget_bytes * 3 // 4
+        share = WAIT_SHARE_WITH_WINDOWS if self.holds_windows else WAIT_SHARE
+        return self.size_bytes > self.budget_bytes * share
+
+    @property
+    def has_room_for_windows(self) -> bool:
+        """Whether a window may take some of what is left."""
+        return self.size_bytes <= self.budget_bytes * WINDOWS_SHARE
 
     def put(self, entry: Entry) -> None:
         """Append a message, overwriting the oldest ones where room is needed."""
@@ -148,6 +160,7 @@ class Flash:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self.logs: dict[str, FlashLog] = {}
+        self.models = ModelMemory(db)
 
     @classmethod
     @contextmanager
@@ -187,11 +200,16 @@ class Flash:
             self.logs[collar_id] = self._load(FlashLog(number, collar_id, boot, budget_bytes))
         self._db.execute("COMMIT")
 
-    def commit(self, nvm: dict[str, bytes] | None = None) -> list[FlashLog]:
+    def commit(
+        self,
+        nvm: dict[str, bytes] | None = None,
+        models: Iterable[tuple[int, list[Write]]] = (),
+    ) -> list[FlashLog]:
         """Make everything written and pruned since the last commit durable, in one transaction.
 
         Args:
             nvm: Other things to remember, by name.
+            models: What changes in slots, by the collars' numbers.
 
         Returns:
             The logs with new messages to send.
@@ -206,6 +224,8 @@ class Flash:
             if log.committed < log.end or log.gone is not None:
                 self._update(log)
         self._db.executemany(SET_NVM, (nvm or {}).items())
+        for number, writes in models:
+            self.models.apply(number, writes)
         self._db.execute("COMMIT")
         for log in written:
             log.committed = log.end

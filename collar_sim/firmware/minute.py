@@ -47,6 +47,8 @@ class Seen:
     window_vedba_g: list[float]
     said: list[Behaviour]
     """Of each window in order, ``unsure`` included."""
+    confidence: list[float]
+    """The best score of each window, also of those that are unsure."""
 
 
 def look(slots: ModelSlots, minutes: Sequence[ImuMinute]) -> list[Seen]:
@@ -86,6 +88,7 @@ def look(slots: ModelSlots, minutes: Sequence[ImuMinute]) -> list[Seen]:
             packages=packages,
             window_vedba_g=held.window_vedba_g[n].tolist(),
             said=[words[k] for k in labels[n].tolist()],
+            confidence=best[n].tolist(),
         )
         for n in range(count)
     ]

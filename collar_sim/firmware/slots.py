@@ -4,6 +4,7 @@ A slot whose package is refused stays empty, with the reason; the collar goes on
 epochs say ``unsure``, or it raises no anomalies, but it is heard and found.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -21,8 +22,8 @@ from collar_sim.firmware.classifier import (
 from collar_sim.firmware.epochs import RATE_HZ, WINDOW_SAMPLES, labels_of
 from gateway.wire.messages import Slot
 from plugins.sdk.behaviours import Behaviour
-from plugins.sdk.errors import ModelRefused, PluginError
-from plugins.sdk.manifest import Model, Task
+from plugins.sdk.errors import ModelMisfit, ModelRefused, PluginError
+from plugins.sdk.manifest import Manifest, Model, Task
 from plugins.sdk.package import Package
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -32,6 +33,8 @@ IntArray = NDArray[np.intp]
 
 ACTIVITY, ANOMALY = "activity", "anomaly"
 """The slots; in a folder of packages each is a folder of that name."""
+TASKS = {ACTIVITY: Task.CLASSIFY, ANOMALY: Task.RECONSTRUCT}
+"""What each slot is for."""
 
 
 class Engine(StrEnum):
@@ -41,6 +44,28 @@ class Engine(StrEnum):
     """Many windows at once."""
     MICRO = "micro"
     """The microcontroller's own, one window at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A package on an interpreter, which fits its slot. Used by one thread at a time."""
+
+    package: Package
+    classifier: Classifier
+
+    @classmethod
+    def of(cls, package: Package, slot: str, engine: Engine) -> "LoadedModel":
+        """A package's model, ready for a slot.
+
+        Raises:
+            ModelRefused: It does not fit the slot, or the interpreter does not take it.
+        """
+        require_fit(package.manifest, TASKS[slot])
+        make = MicroClassifier if engine is Engine.MICRO else LiteRtClassifier
+        try:
+            return cls(package, make(package))
+        except (RuntimeError, ValueError) as error:  # interpreters raise both
+            raise ModelRefused(f"{package.ref}: the interpreter says {error}") from error
 
 
 @dataclass
@@ -58,20 +83,18 @@ class ModelSlots:
     @classmethod
     def load(cls, folder: Path, engine: Engine = Engine.LITERT) -> "ModelSlots":
         """The packages ``activity`` and ``anomaly`` of a folder, as far as they may run."""
-        slots = cls()
-        make = MicroClassifier if engine is Engine.MICRO else LiteRtClassifier
-        for name, task in ((ACTIVITY, Task.CLASSIFY), (ANOMALY, Task.RECONSTRUCT)):
-            try:
-                package = Package.load(folder / name)
-                _require(package, task)
-                classifier = make(package)
-                if task is Task.CLASSIFY:
-                    slots._activity = classifier
-                else:
-                    slots._anomaly = AnomalyScorer(package, classifier)
-                slots.packages[name] = package
-            except (PluginError, RuntimeError, ValueError) as error:  # interpreters raise both
-                slots._refuse(name, str(error), folder)
+        return cls.holding(*load_models(folder, engine))
+
+    @classmethod
+    def holding(cls, models: Mapping[str, LoadedModel], refused: Mapping[str, str]) -> "ModelSlots":
+        """These models, by slot; ``refused`` says why others are empty."""
+        slots = cls(refused=dict(refused))
+        for name, model in models.items():
+            slots.packages[name] = model.package
+            if TASKS[name] is Task.CLASSIFY:
+                slots._activity = model.classifier
+            else:
+                slots._anomaly = AnomalyScorer(model.package, model.classifier)
         return slots
 
     @property
@@ -130,18 +153,36 @@ class ModelSlots:
         package = self.packages.get(slot)
         return None if package is None else package.manifest.model
 
-    def _refuse(self, slot: str, reason: str, folder: Path | None = None) -> None:
+    def _refuse(self, slot: str, reason: str) -> None:
         self.packages.pop(slot, None)
         self.refused[slot] = reason
-        log.warning("model.refused", slot=slot, reason=reason, folder=str(folder or ""))
+        log.warning("model.refused", slot=slot, reason=reason)
 
 
-def _require(package: Package, task: Task) -> None:
-    model = package.manifest.model
+def load_models(folder: Path, engine: Engine) -> tuple[dict[str, LoadedModel], dict[str, str]]:
+    """The models of a folder of packages by slot, and why the other slots are empty."""
+    models: dict[str, LoadedModel] = {}
+    refused: dict[str, str] = {}
+    for slot in TASKS:
+        try:
+            models[slot] = LoadedModel.of(Package.load(folder / slot), slot, engine)
+        except PluginError as error:
+            refused[slot] = str(error)
+            log.warning("model.refused", slot=slot, reason=str(error), folder=str(folder))
+    return models, refused
+
+
+def require_fit(manifest: Manifest, task: Task) -> None:
+    """Check that a package is made for a task, and for this collar's windows.
+
+    Raises:
+        ModelMisfit: It is not.
+    """
+    model, ref = manifest.model, f"{manifest.id}@{manifest.version}"
     if model is None or model.task is not task:
-        raise ModelRefused(f"{package.ref} is no model to {task}")
+        raise ModelMisfit(f"{ref} is no model to {task}")
     if model.samples != WINDOW_SAMPLES or model.rate_hz != RATE_HZ:
-        raise ModelRefused(
-            f"{package.ref} wants {model.samples} samples at {model.rate_hz:g} Hz, "
+        raise ModelMisfit(
+            f"{ref} wants {model.samples} samples at {model.rate_hz:g} Hz, "
             f"this collar takes {WINDOW_SAMPLES} at {RATE_HZ}"
         )

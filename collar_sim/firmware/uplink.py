@@ -5,13 +5,15 @@ is sent again after `PUBACK_TIMEOUT_S`. A lost connection, or broker: from the o
 owed, as soon as there is a broker again. A broker that forgot what it had acknowledged, or a
 gateway that died before its commit: when the gateway's own acknowledgement makes no progress
 for `ACK_TIMEOUT_S`, everything owed is sent again (go-back-N), ever more patiently.
+
+Answers about models are sent once: the gateway asks again for what it does not hear.
 """
 
 import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,12 +22,21 @@ import structlog
 
 from collar_sim.animal import Radio
 from collar_sim.firmware.collar import Collar
+from collar_sim.firmware.downlink import Downlink
 from collar_sim.firmware.flash import Entry
-from gateway.wire.codec import MSGPACK, decode, encode
+from gateway.wire.codec import MSGPACK, AnyMessage, decode, encode
 from gateway.wire.errors import Rejected, SessionLost
-from gateway.wire.messages import Ack, Presence, Status
-from gateway.wire.session import BrokerUrl, Session, Will, connect
-from gateway.wire.topics import Kind, Topic, ack_filter
+from gateway.wire.messages import (
+    Ack,
+    Desired,
+    ModelAnswer,
+    ModelChunk,
+    ModelOffer,
+    Presence,
+    Status,
+)
+from gateway.wire.session import BrokerUrl, Delivery, Session, Will, connect
+from gateway.wire.topics import Kind, Topic, ack_filter, downlink_filters
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -71,8 +82,19 @@ class Link:
 class Uplink:
     """Keeps one collar connected. Run `run` as a task; `wake` it when there is more to send."""
 
-    def __init__(self, link: Link, collar: Collar, radio: Radio | None = None) -> None:
+    def __init__(
+        self,
+        link: Link,
+        collar: Collar,
+        radio: Radio | None = None,
+        downlink: Downlink | None = None,
+    ) -> None:
+        """Of a collar; without a downlink it listens to acknowledgements alone."""
         self._link = link
+        self._downlink = downlink
+        self._session_now: Session | None = None
+        self._unreadable: set[str] = set()
+        """Topics on which something malformed was said; each is told once."""
         self._collar = collar
         self._flash = collar.flash
         self._radio = radio
@@ -93,6 +115,19 @@ class Uplink:
         """Say goodbye and end `run`."""
         self._leaving = True
         self._wake.set()
+
+    def answer(self, answers: Iterable[ModelAnswer]) -> None:
+        """Send these as far as there is a connection, and radio."""
+        for answer in answers:
+            if self._session_now is None:
+                return
+            if self._radio is not None and not self._radio.delivers(time.monotonic()):
+                self._link.radio_lost += 1
+                continue
+            with suppress(SessionLost):
+                self._session_now.publish(
+                    self._topic(Kind.MODEL), encode(answer), content_type=MSGPACK
+                )
 
     async def run(self) -> None:
         """Stay connected until told to leave."""
@@ -138,11 +173,16 @@ class Uplink:
             await connecting.__aexit__(None, None, None)
 
     async def _converse(self, session: Session) -> None:
-        await session.subscribe(ack_filter(self._link.site, self._collar.collar_id), qos=0)
+        site, collar_id = self._link.site, self._collar.collar_id
+        if self._downlink is None:
+            await session.subscribe(ack_filter(site, collar_id), qos=0)
+        else:  # one packet: what is lost of it, the gateway says again
+            await session.subscribe(*downlink_filters(site, collar_id))
+        self._session_now = session
         self._go_back(ACK_TIMEOUT_S)
         self._send_birth(session)
         self._announce(session)
-        hearing = asyncio.create_task(self._hear(session), name=f"acks-{self._collar.collar_id}")
+        hearing = asyncio.create_task(self._hear(session), name=f"hear-{collar_id}")
         hearing.add_done_callback(lambda _: self._wake.set())
         try:
             while not self._leaving:
@@ -154,23 +194,32 @@ class Uplink:
                     async with asyncio.timeout(rest_s):
                         await self._wake.wait()
         finally:
+            self._session_now = None
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
 
     async def _hear(self, session: Session) -> None:
-        topic = Topic(self._link.site, self._collar.collar_id, Kind.ACK)
         async for batch in session.batches(limit=50, linger_s=0.0):
+            said: list[Desired | ModelOffer | ModelChunk] = []
             for delivery in batch:
                 delivery.settle()
-                try:
-                    ack = decode(topic, delivery.payload, delivery.content_type).message
-                except Rejected as error:
-                    log.warning(
-                        "ack.unreadable", collar_id=self._collar.collar_id, detail=error.detail
-                    )
-                    continue
-                if isinstance(ack, Ack):
-                    self._take(ack)
+                message = self._read(delivery)
+                if isinstance(message, Ack):
+                    self._take(message)
+                elif isinstance(message, Desired | ModelOffer | ModelChunk):
+                    said.append(message)
+            if self._downlink is not None and said:
+                self.answer(self._downlink.take(said))
+
+    def _read(self, delivery: Delivery) -> AnyMessage | None:
+        try:
+            topic = Topic.parse(delivery.topic)
+            return decode(topic, delivery.payload, delivery.content_type).message
+        except Rejected as error:
+            if delivery.topic not in self._unreadable:
+                self._unreadable.add(delivery.topic)
+                log.warning("downlink.unreadable", topic=delivery.topic, detail=error.detail)
+            return None
 
     def _take(self, ack: Ack) -> None:
         if ack.refused:
