@@ -35,6 +35,10 @@ class KeyFileUnusable(CloudError):
     """A key file cannot be used. Restore it from a backup; a new key is unknown to every collar."""
 
 
+class TrainingUnavailable(CloudError):
+    """Training needs more than the service does. Install what the message names."""
+
+
 class Busy(CloudError):
     """The site's grants or collars kept changing under the request. Send it again."""
 

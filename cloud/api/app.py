@@ -25,6 +25,7 @@ from cloud.models.shipped import register_shipped, shipped_folder
 from cloud.rewards import routes as rewards
 from cloud.rollout import routes as rollout
 from cloud.settings import Settings
+from cloud.training import routes as training
 from gateway.wire.problems import with_problems
 
 ROUTERS = (
@@ -37,6 +38,7 @@ ROUTERS = (
     labels.router,
     models.router,
     rollout.router,
+    training.router,
 )
 
 

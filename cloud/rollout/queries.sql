@@ -11,7 +11,7 @@ INSERT INTO rollout_collar (rollout_id, collar_id, state)
 SELECT %(rollout_id)s, collar_id, 'pending' FROM collar WHERE collar_id = ANY(%(collar_ids)s);
 
 -- touch_all_sites -- every gateway has something to do; locked in one order
-WITH touched AS (SELECT site_id FROM site ORDER BY site_id FOR UPDATE)
+WITH touched AS (SELECT site_id FROM site ORDER BY site_id FOR NO KEY UPDATE)
 UPDATE site SET version = version + 1 FROM touched WHERE site.site_id = touched.site_id;
 
 -- touch_sites_of_rollout -- the gateways of its chosen collars have
@@ -19,7 +19,7 @@ WITH touched AS (
     SELECT site_id FROM site WHERE site_id IN (
         SELECT site_id FROM collar JOIN rollout_collar USING (collar_id)
         WHERE rollout_id = %(rollout_id)s)
-    ORDER BY site_id FOR UPDATE
+    ORDER BY site_id FOR NO KEY UPDATE
 )
 UPDATE site SET version = version + 1 FROM touched WHERE site.site_id = touched.site_id;
 
