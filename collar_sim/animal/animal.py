@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from collar_sim.animal.anomaly import HEALTHY, Episode, next_episode
 from collar_sim.animal.behaviour import Chain, Mood, Segment
 from collar_sim.animal.gnss import Errors, GnssMinute, Sky, errors, first_sky
+from collar_sim.animal.habits import Errand
 from collar_sim.animal.imu import Pose, Samples, imu_minute
 from collar_sim.animal.movement import Place, Track, to_degrees, wander
 from collar_sim.animal.profile import Profile, draw_profile
@@ -32,9 +33,37 @@ class Scenario(StrEnum):
     """As home, until it leaves at a given instant."""
     ANOMALY = "anomaly"
     """As home, with frequent episodes of limping and trembling."""
+    BUSY = "busy"
+    """Healthy, and someone sees to it that all behaviours occur within hours: to learn from."""
 
 
-EPISODES_PER_DAY = {Scenario.HOME: 0.2, Scenario.ESCAPE: 0.0, Scenario.ANOMALY: 72.0}
+@dataclass(frozen=True)
+class Course:
+    """How often something happens in a scenario."""
+
+    episodes_per_day: float
+    """Of limping or trembling."""
+    errands_per_day: dict[Errand, float]
+    """Beside the meals at their hours."""
+
+
+RIDES_PER_DAY = 0.3  # asked around the clock, granted by day: about one a week
+COURSES = {
+    Scenario.HOME: Course(0.2, {Errand.RIDE: RIDES_PER_DAY}),
+    Scenario.ESCAPE: Course(0.0, {}),
+    Scenario.ANOMALY: Course(72.0, {Errand.RIDE: RIDES_PER_DAY}),
+    Scenario.BUSY: Course(
+        0.0,
+        {
+            Errand.RIDE: 36.0,
+            Errand.MEAL: 24.0,
+            Errand.WATER: 90.0,
+            Errand.NAP: 20.0,
+            Errand.GAME: 120.0,
+            Errand.ITCH: 160.0,
+        },
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -95,9 +124,9 @@ class Animal:
         """None before the first minute; may be kept and set again."""
         self._seed = seed
         self._yard_m = yard_m
-        self._chain = Chain(profile, home[1])
+        self._course = COURSES[scenario]
+        self._chain = Chain(profile, home[1], self._course.errands_per_day)
         self._escape_s = None if escape_at is None else int(escape_at.timestamp())
-        self._episodes_per_day = EPISODES_PER_DAY[scenario]
 
     @classmethod
     def draw(
@@ -158,14 +187,14 @@ class Animal:
     def _advance(self, state: State, start_at: datetime) -> AnimalMinute:
         index = state.minute_index
         rng = self._rng(index, BEHAVIOUR)
-        episode = next_episode(state.episode, self._episodes_per_day, rng)
+        episode = next_episode(state.episode, self._course.episodes_per_day, rng)
         segments, mood = self._chain.minute(
             state.mood, index, rng, escape_second=self._escape_second(index)
         )
         track, place = wander(state.place, segments, self._yard_m, self._rng(index, MOVEMENT))
         errs, sky = errors(state.sky, self._rng(index, GNSS))
         imu, pose = imu_minute(
-            self.profile, state.pose, segments, track.turn_dps, episode, self._rng(index, IMU)
+            self.profile, state.pose, segments, track, episode, self._rng(index, IMU)
         )
         self.state = replace(
             state,
@@ -194,7 +223,6 @@ class Animal:
     ) -> AnimalMinute:
         spans = [segment.end_s - segment.start_s for segment in segments]
         bouts = [segment.bout for segment in segments]
-        speed_mps = np.repeat([bout.speed_mps for bout in bouts], spans)
         lat_deg, lon_deg = to_degrees(self.home, track.east_m, track.north_m)
         seen_lat, seen_lon = to_degrees(
             self.home, track.east_m + errs.east_m, track.north_m + errs.north_m
@@ -207,11 +235,11 @@ class Animal:
                 seen_lon,
                 errs.accuracy_m,
                 errs.hdop,
-                np.maximum(0.0, speed_mps + errs.speed_mps),
+                np.maximum(0.0, track.speed_mps + errs.speed_mps),
             ),
             behaviour=np.repeat([str(bout.behaviour) for bout in bouts], spans),
             anomaly=np.repeat([str(episode.shows_in(bout.behaviour)) for bout in bouts], spans),
-            speed_mps=speed_mps,
+            speed_mps=track.speed_mps,
             gait_hz=np.repeat([bout.gait_hz for bout in bouts], spans),
             lat_deg=lat_deg,
             lon_deg=lon_deg,

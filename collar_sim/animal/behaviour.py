@@ -1,48 +1,35 @@
-"""What an animal decides to do: a semi-Markov chain that follows the sun.
+"""What an animal decides to do: a semi-Markov chain that follows the sun, and errands.
 
 A bout lasts whole seconds. Which behaviour follows, and how long it lasts, depends on how active
-the animal is at that local hour, with a peak in the morning and one in the evening: so do dogs that
-roam freely, and about half of family dogs (Griss et al. 2021, "If they could choose: how would dogs
-spend their days?", Applied Animal Behaviour Science).
+the animal is at that local hour (`habits`). Its owner interrupts: with meals at habitual hours, and
+now and then with a ride. An errand is a short list of behaviours done one after the other.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from collar_sim.animal.gait import MOTIONS, speed_mps, stride_hz
+from collar_sim.animal.habits import (
+    ERRANDS,
+    HABITS,
+    HUNGRY_AFTER_MIN,
+    MEAL_CHANCE,
+    MEAL_WITHIN_H,
+    RHYTHMS,
+    RIDE_HOURS,
+    Errand,
+    activity_level,
+    stretch,
+)
 from collar_sim.animal.profile import Profile
+from collar_sim.animal.ride import Ride, draw_ride
 from plugins.sdk.behaviours import Behaviour
 
 ESCAPE_FROUDE = 1.6  # a brisk trot, about 2.7 m/s at 20 kg
 ESCAPE_M = 800.0  # how far it goes: beyond any yard, within reach of a walk
-PEAKS_H = (8.0, 18.0)  # local hours of most activity
-PEAK_WIDTH_H = 2.2
-NIGHT_LEVEL = 0.06  # of the peak
-DAY_LEVEL = 0.35  # between the peaks
-
-
-@dataclass(frozen=True)
-class Habit:
-    """How often and how long an animal does something."""
-
-    share: float
-    """Relative weight as the next behaviour at full activity."""
-    median_s: float
-    spread: float
-    """Of the logarithm of the length."""
-    least_s: int
-    calm: bool = False
-    """Longer, not rarer, when the animal is less active."""
-
-
-HABITS: dict[Behaviour, Habit] = {
-    Behaviour.REST: Habit(0.50, 90.0, 0.9, 5, calm=True),
-    Behaviour.WALK: Habit(0.80, 40.0, 0.7, 4),
-    Behaviour.RUN: Habit(0.25, 14.0, 0.6, 4),
-    Behaviour.SCRATCH: Habit(0.10, 8.0, 0.4, 4),
-}
 
 
 @dataclass(frozen=True)
@@ -52,17 +39,19 @@ class Bout:
     behaviour: Behaviour
     rhythm_hz: float
     froude: float = 0.0
-    """0 when it stays where it is."""
+    """0 when it does not go at a gait."""
     speed_mps: float = 0.0
     pitch_deg: float = 0.0
+    """Of what the unit sits on: neck or trunk."""
     lean_deg: float = 0.0
     away: bool = False
     """Straight away from home: an escape."""
+    ride: Ride | None = None
 
     @property
     def gait_hz(self) -> float:
-        """Strides per second; 0 when it stays where it is."""
-        return self.rhythm_hz if self.speed_mps > 0 else 0.0
+        """Strides per second; 0 when it does not go at a gait."""
+        return self.rhythm_hz if self.froude > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +61,8 @@ class Segment:
     start_s: int
     end_s: int
     bout: Bout
+    gone_s: int = 0
+    """How long the bout had lasted at the segment's start; counted in rides only."""
 
 
 @dataclass(frozen=True)
@@ -80,26 +71,24 @@ class Mood:
 
     bout: Bout
     left_s: int
-
-
-def activity_level(local_hour: float) -> float:
-    """How active the average animal is, 0 to 1, over the local day.
-
-    >>> activity_level(8.0) > activity_level(13.0) > activity_level(2.0)
-    True
-    """
-    lift = sum(math.exp(-0.5 * ((local_hour - peak) / PEAK_WIDTH_H) ** 2) for peak in PEAKS_H)
-    daylight = 1.0 / (1.0 + math.exp(2.0 * (abs(local_hour - 14.0) - 8.0)))
-    base = NIGHT_LEVEL + (DAY_LEVEL - NIGHT_LEVEL) * daylight
-    return min(1.0, base + (1.0 - base) * lift)
+    plan: tuple[Behaviour, ...] = ()
+    """What an errand still asks for."""
+    fed_min: int = 0
+    """Minute of the last meal, since 1970."""
+    at_large: bool = False
+    """It ran away: nobody feeds it or drives it."""
 
 
 class Chain:
     """The chain of one animal."""
 
-    def __init__(self, profile: Profile, longitude_deg: float) -> None:
+    def __init__(
+        self, profile: Profile, longitude_deg: float, errands_per_day: Mapping[Errand, float]
+    ) -> None:
         self._profile = profile
+        self._species = RHYTHMS[profile.species]
         self._solar_h = longitude_deg / 15.0 - profile.chronotype_h
+        self._chances = {errand: rate / 1440.0 for errand, rate in errands_per_day.items()}
 
     def wake(self, minute_index: int, rng: np.random.Generator) -> Mood:
         """A first bout, as if the animal had been observed at a random moment of resting."""
@@ -122,40 +111,85 @@ class Chain:
             rng: Of this minute and stream.
             escape_second: Where in the minute an escape begins, if it does.
         """
+        mood = self._asked(mood, minute_index, rng)
         segments: list[Segment] = []
         now_s = 0
         while now_s < 60:
             if now_s == escape_second:
-                mood = self._escape(rng)
+                mood = self._escape(mood, rng)
             elif mood.left_s == 0:
-                bout = self._bout(self._next(mood.bout.behaviour, minute_index, rng), rng)
-                mood = Mood(bout, self._length_s(bout, minute_index, rng))
+                mood = self._onward(mood, minute_index, rng)
             limit_s = 60 if escape_second is None or now_s >= escape_second else escape_second
             end_s = min(limit_s, now_s + mood.left_s)
-            segments.append(Segment(now_s, end_s, mood.bout))
+            ride = mood.bout.ride
+            gone_s = 0 if ride is None else ride.length_s - mood.left_s
+            segments.append(Segment(now_s, end_s, mood.bout, gone_s))
             mood = replace(mood, left_s=mood.left_s - (end_s - now_s))
             now_s = end_s
         return segments, mood
 
+    def _local_hour(self, minute_index: int) -> float:
+        return (minute_index / 60.0 + self._solar_h) % 24.0
+
     def _level(self, minute_index: int) -> float:
-        local_hour = (minute_index / 60.0 + self._solar_h) % 24.0
-        return min(1.0, activity_level(local_hour) * self._profile.energy)
+        level = activity_level(self._local_hour(minute_index), self._profile.species)
+        return min(1.0, level * self._profile.energy)
+
+    def _asked(self, mood: Mood, minute_index: int, rng: np.random.Generator) -> Mood:
+        """The mood, interrupted if an errand begins in this minute."""
+        points = rng.random(1 + len(Errand))  # always as many: what is asked shifts nothing else
+        if mood.plan or mood.at_large or mood.bout.ride is not None:
+            return mood
+        hour = self._local_hour(minute_index)
+        hungry = minute_index - mood.fed_min > HUNGRY_AFTER_MIN and any(
+            (hour - meal_h) % 24.0 < MEAL_WITHIN_H for meal_h in self._profile.meal_hours
+        )
+        errand = Errand.MEAL if hungry and points[0] < MEAL_CHANCE else None
+        for asked, point in zip(Errand, points[1:].tolist(), strict=True):
+            if point < self._chances.get(asked, 0.0) and errand is None:
+                errand = asked
+        by_day = RIDE_HOURS[0] <= hour < RIDE_HOURS[1]
+        if errand is None or (errand is Errand.RIDE and not by_day):
+            return mood
+        fed_min = minute_index if errand is Errand.MEAL else mood.fed_min
+        return replace(mood, left_s=0, plan=ERRANDS[errand], fed_min=fed_min)
+
+    def _onward(self, mood: Mood, minute_index: int, rng: np.random.Generator) -> Mood:
+        """What follows a bout that is over."""
+        if mood.plan:
+            behaviour, plan = mood.plan[0], mood.plan[1:]
+        else:
+            behaviour, plan = self._next(mood.bout.behaviour, minute_index, rng), ()
+        bout = self._bout(behaviour, rng)
+        length_s = self._length_s(bout, minute_index, rng)
+        if behaviour is Behaviour.VEHICLE:
+            bout = replace(bout, ride=draw_ride(length_s, rng))
+        return replace(mood, bout=bout, left_s=length_s, plan=plan)
 
     def _next(self, last: Behaviour, minute_index: int, rng: np.random.Generator) -> Behaviour:
         level = self._level(minute_index)
-        choices = [b for b in HABITS if b is not last]
-        weights = [HABITS[b].share * (1.0 if HABITS[b].calm else level) for b in choices]
-        point = rng.random() * sum(weights)
-        for choice, weight in zip(choices, weights, strict=True):
+        weights = {
+            behaviour: habit.share * (1.0 if habit.calm else level)
+            for behaviour, habit in HABITS.items()
+            if behaviour is not last and behaviour is not Behaviour.SLEEP
+        }
+        if last is Behaviour.REST:  # it lies down first
+            drowsiness = HABITS[Behaviour.SLEEP].share * self._species.drowsiness
+            weights[Behaviour.SLEEP] = drowsiness * (1.0 - level) ** 2
+        point = rng.random() * sum(weights.values())
+        for choice, weight in weights.items():
             point -= weight
             if point < 0:
                 return choice
-        return choices[-1]
+        return Behaviour.REST if last is not Behaviour.REST else Behaviour.WALK
 
     def _length_s(self, bout: Bout, minute_index: int, rng: np.random.Generator) -> int:
         habit = HABITS[bout.behaviour]
-        stretch = 1.0 / self._level(minute_index) if habit.calm else 1.0
-        return max(habit.least_s, round(habit.median_s * stretch * rng.lognormal(0, habit.spread)))
+        longer = stretch(habit, self._level(minute_index))
+        if bout.behaviour is Behaviour.SLEEP:
+            longer *= self._species.doze
+        length_s = round(habit.median_s * longer * rng.lognormal(0, habit.spread))
+        return min(habit.most_s, max(habit.least_s, length_s))
 
     def _bout(self, behaviour: Behaviour, rng: np.random.Generator) -> Bout:
         motion = MOTIONS[behaviour]
@@ -165,8 +199,9 @@ class Chain:
         pitch_deg = float(rng.normal(mean, spread)) + carriage_deg
         lean_deg = float(rng.normal(0.0, motion.lean_deg))
         if motion.froude is None:
-            rhythm_hz = float(rng.uniform(*motion.rhythm_hz))
-            return Bout(behaviour, rhythm_hz, pitch_deg=pitch_deg, lean_deg=lean_deg)
+            rhythm_hz = float(rng.uniform(*motion.rhythm_hz)) * motion.scale(self._profile.mass_kg)
+            roam_mps = float(rng.uniform(*motion.roam_mps))
+            return Bout(behaviour, rhythm_hz, 0.0, roam_mps, pitch_deg, lean_deg)
         low, high = motion.froude
         return self._travel(behaviour, float(rng.uniform(low, high)), pitch_deg, lean_deg)
 
@@ -183,6 +218,7 @@ class Chain:
             lean_deg=lean_deg,
         )
 
-    def _escape(self, rng: np.random.Generator) -> Mood:
+    def _escape(self, mood: Mood, rng: np.random.Generator) -> Mood:
         bout = self._travel(Behaviour.RUN, ESCAPE_FROUDE * rng.lognormal(0.0, 0.1), -10.0, 0.0)
-        return Mood(replace(bout, away=True), math.ceil(ESCAPE_M / bout.speed_mps))
+        left_s = math.ceil(ESCAPE_M / bout.speed_mps)
+        return replace(mood, bout=replace(bout, away=True), left_s=left_s, plan=(), at_large=True)

@@ -14,6 +14,7 @@ from collar_sim.animal.anomaly import Anomaly, Episode
 from collar_sim.animal.behaviour import Segment
 from collar_sim.animal.drift import Drift
 from collar_sim.animal.gait import GROWTH, HARMONICS, MOTIONS, SHAPES, gait_of
+from collar_sim.animal.movement import Track
 from collar_sim.animal.profile import Profile
 from gateway.wire.windows import ACC_G_PER_LSB, GYR_DPS_PER_LSB
 
@@ -22,7 +23,6 @@ SAMPLES = 60 * RATE_HZ
 LOOK_TAU_S = 1.5  # how long a glance lasts
 COLLAR_TAU_S = 400.0  # how long the collar stays where it slid
 SLIDE_DEG = 35.0  # spread of the collar's angle when loosest
-CADENCE_SPREAD = 0.03  # of the rhythm, from second to second
 SLAP = 0.35  # share of the motion that a loose collar turns into rattle
 
 FloatArray = NDArray[np.float64]
@@ -53,7 +53,7 @@ def imu_minute(
     profile: Profile,
     pose: Pose,
     segments: list[Segment],
-    turn_dps: FloatArray,
+    track: Track,
     episode: Episode,
     rng: np.random.Generator,
 ) -> tuple[Samples, Pose]:
@@ -65,13 +65,13 @@ def imu_minute(
         profile: Whose neck it is.
         pose: From the minute before.
         segments: The minute's behaviour.
-        turn_dps: Shape (60,), how fast the heading changes.
+        track: Of the minute: how it turned, and what it felt of a ride.
         episode: What is wrong with the animal.
         rng: Of this minute and stream.
     """
     look = _look.minute(np.array(pose.look), rng.standard_normal((60, 4)))
     slide = _slide.minute(np.array([pose.slide]), rng.standard_normal((60, 1)))[:, 0]
-    knots, rhythm_hz = _knots(profile, segments, turn_dps, episode, look, slide, rng)
+    knots, rhythm_hz = _knots(profile, segments, track, episode, look, slide, rng)
     first = np.concatenate([[pose.knot], knots])
     slope = np.diff(first, axis=0)
     curves = (first[:-1, None, :] + slope[:, None, :] * _FRACTION).reshape(SAMPLES, 4)
@@ -97,7 +97,7 @@ def imu_minute(
 def _knots(
     profile: Profile,
     segments: list[Segment],
-    turn_dps: FloatArray,
+    track: Track,
     episode: Episode,
     look: FloatArray,
     slide: FloatArray,
@@ -107,19 +107,25 @@ def _knots(
     knots = np.empty((60, 4))
     rhythm_hz = np.empty(60)
     chance = rng.random((60, 2))
+    vigour = rng.standard_normal(60)
     for segment in segments:
         bout, span = segment.bout, slice(segment.start_s, segment.end_s)
         motion = MOTIONS[bout.behaviour]
         tremor = episode.shows_in(bout.behaviour) is Anomaly.TREMOR
         looks = (chance[span, 1] < motion.look) * motion.look_deg * profile.seat.look
         knots[span, GATE] = chance[span, 0] < motion.steady
+        if motion.surge:
+            knots[span, GATE] *= np.exp(motion.surge * vigour[span])
         knots[span, PITCH] = bout.pitch_deg + looks * look[span, 0]
         knots[span, ROLL] = bout.lean_deg + looks * look[span, 1]
         knots[span, YAW_RATE] = 10.0 * looks * look[span, 2]
-        rhythm_hz[span] = episode.rhythm_hz if tremor else bout.rhythm_hz
+        cadence = np.maximum(0.2, 1.0 + motion.jitter * look[span, 3])
+        rhythm_hz[span] = cadence * (episode.rhythm_hz if tremor else bout.rhythm_hz)
     knots[:, ROLL] += profile.collar_angle_deg + SLIDE_DEG * profile.looseness * slide
-    knots[:, YAW_RATE] += turn_dps
-    return knots, rhythm_hz * (1.0 + CADENCE_SPREAD * look[:, 3])
+    knots[:, YAW_RATE] += track.turn_dps
+    if track.felt_deg is not None:
+        knots[:, [PITCH, ROLL]] += track.felt_deg.T
+    return knots, rhythm_hz
 
 
 def _motion(

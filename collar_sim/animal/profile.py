@@ -31,6 +31,8 @@ MASS_KG = {  # median and log spread: toy breeds to mastiffs; house cats are ali
     Species.DOG: (16.0, 0.6),
     Species.CAT: (4.5, 0.15),
 }
+MEAL_HOURS = {Species.DOG: (7.0, 17.5), Species.CAT: (6.5, 17.5, 22.0)}
+MEAL_SPREAD_H = 0.5  # from household to household
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Profile:
     """Of the sensor, shape (6,), near 1."""
     noise: FloatArray
     """Standard deviation of the sensor's noise per sample, shape (6,): g, then deg/s."""
+    meal_hours: tuple[float, ...] = ()
+    """Local hours at which it is used to being fed."""
     wear: Wear = Wear.COLLAR
 
     @property
@@ -89,6 +93,7 @@ def draw_profile(rng: np.random.Generator, wear: Wear = Wear.COLLAR) -> Profile:
         bias=np.concatenate([rng.normal(0.0, 0.012, 3), rng.normal(0.0, 0.8, 3)]),
         gain=1.0 + rng.normal(0.0, 0.006, 6),
         noise=np.concatenate([np.full(3, 0.004), np.full(3, 0.12)]) * rng.lognormal(0.0, 0.2),
+        meal_hours=tuple(rng.normal(MEAL_HOURS[species], MEAL_SPREAD_H).tolist()),
         wear=wear,
     )
 

@@ -26,7 +26,11 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
+WHOLE_BODY = {"breath", "road"}  # no gait of neck and trunk: only how much of it arrives differs
 HARNESS_REACH = {  # of the neck's amplitudes; gaits move the trunk itself
+    "chew": 0.2,  # the head's own movements
+    "lap": 0.15,
+    "play": 0.85,  # all of it but the shaking of the head
     "breath": 1.8,  # the ribs are under it
     "scratch": 0.45,  # the paw hammers at the neck, and the trunk is what it braces against
     "tremor": 0.8,
@@ -68,8 +72,10 @@ class Seat:
 
     def gains(self, shape: str, harmonics: int) -> FloatArray:
         """What multiplies the amplitudes of a shape, shape (harmonics, 6)."""
-        fading = self.damping ** np.arange(harmonics)
-        return self.reach.get(shape, 1.0) * np.outer(fading, self.axes)
+        reach = self.reach.get(shape, 1.0)
+        if shape in WHOLE_BODY:
+            return np.full((harmonics, 6), reach)
+        return reach * np.outer(self.damping ** np.arange(harmonics), self.axes)
 
     def mount(self) -> FloatArray:
         """The board's rotation, shape (3, 3)."""

@@ -1,12 +1,16 @@
 """The animal: the same life every time, and physics one can measure in what its collar feels."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import numpy as np
 import pytest
 
-from collar_sim.animal import Animal, AnimalMinute, Radio, Scenario
+from collar_sim.animal import Animal, AnimalMinute, Radio, Scenario, Species, Wear
+from collar_sim.animal.animal import State
 from collar_sim.animal.movement import METRES_PER_DEG
+from collar_sim.fleet_file import read_fleet
 from gateway.wire.messages import Window
 from gateway.wire.windows import ACC_G_PER_LSB, GYR_DPS_PER_LSB, pack, unpack
 from plugins.sdk.behaviours import Behaviour
@@ -207,11 +211,205 @@ def test_anomalies_are_told_and_felt():
     assert (whole(life(5, 240, scenario=Scenario.ESCAPE, escape_at=MORNING), "anomaly") == "").all()
 
 
-def test_nights_are_quiet():
-    night = Animal.draw(3, home=HOME).minutes(datetime(2026, 5, 1, 0, 0, tzinfo=UTC), 180)
-    night_share = np.mean(whole(list(night), "behaviour") == Behaviour.REST)
-    day_share = np.mean(whole(life(3, 180), "behaviour") == Behaviour.REST)
-    assert night_share > 0.9 > day_share
+@pytest.fixture(scope="module")
+def week() -> list[dict]:
+    """What ten animals do in each second of a week, counted by hour of the day; and their meals."""
+    lives = []
+    first = int(datetime(2026, 5, 1, tzinfo=UTC).timestamp()) // 60
+    for seed in range(10):
+        animal = Animal.draw(seed, home=HOME)
+        chain = animal._chain
+        mood = chain.wake(first, np.random.default_rng([seed, 1]))
+        hours, bouts = [Counter() for _ in range(24)], Counter()
+        for index in range(first, first + 7 * 1440):
+            before = mood.bout
+            segments, mood = chain.minute(mood, index, np.random.default_rng([seed, index]))
+            for segment in segments:
+                hours[index // 60 % 24][segment.bout.behaviour] += segment.end_s - segment.start_s
+                bouts[segment.bout.behaviour] += segment.bout is not before
+                before = segment.bout
+        lives.append({"species": animal.profile.species, "hours": hours, "bouts": bouts})
+    return lives
+
+
+def hours_a_day(one: dict, behaviour: Behaviour, hours: range = range(24)) -> float:
+    return sum(one["hours"][hour][behaviour] for hour in hours) / 7 / 3600
+
+
+def test_sleep_fills_the_night_and_half_of_the_day(week):
+    for species, published_h in ((Species.DOG, (9.0, 14.0)), (Species.CAT, (10.0, 16.0))):
+        asleep_h = [hours_a_day(o, Behaviour.SLEEP) for o in week if o["species"] is species]
+        assert asleep_h
+        assert published_h[0] < np.mean(asleep_h) < published_h[1]
+    dogs = [one for one in week if one["species"] is Species.DOG]
+    night = np.mean([hours_a_day(one, Behaviour.SLEEP, range(5)) / 5 for one in dogs])
+    morning = np.mean([hours_a_day(one, Behaviour.SLEEP, range(7, 10)) / 3 for one in dogs])
+    assert night > 0.6 > 0.3 > morning
+    for one in dogs:
+        still = (Behaviour.SLEEP, Behaviour.REST)
+        assert sum(hours_a_day(one, behaviour, range(5)) for behaviour in still) > 0.85 * 5
+
+
+def test_sleep_comes_in_pieces(week):
+    """About 23 of them in a dog's eight hours of night: Adams & Johnson 1993."""
+    for one in week:
+        assert 15 < one["bouts"][Behaviour.SLEEP] / 7 < 80
+
+
+def test_meals_are_two_or_three_a_day_at_their_hours_and_play_is_in_the_active_ones(week):
+    for one in week:
+        assert 1 <= one["bouts"][Behaviour.EAT] / 7 <= 4
+        assert hours_a_day(one, Behaviour.EAT, range(4)) < 0.05 * hours_a_day(one, Behaviour.EAT)
+    for species, lively in ((Species.DOG, range(7, 10)), (Species.CAT, range(5, 8))):
+        alike = [one for one in week if one["species"] is species]
+        playing = sum(hours_a_day(one, Behaviour.PLAY, lively) for one in alike)
+        assert playing > 3 * sum(hours_a_day(one, Behaviour.PLAY, range(3)) for one in alike)
+
+
+def test_every_behaviour_occurs_in_a_week_of_some_animals(week):
+    seen = set().union(*(one["bouts"] for one in week))
+    assert seen == set(Behaviour) - {Behaviour.UNSURE}
+    rides = [one["bouts"][Behaviour.VEHICLE] for one in week]
+    assert 0.2 < np.mean(rides) < 3.0, "about one a week"
+    night = (*range(6), *range(22, 24))
+    assert sum(one["hours"][hour][Behaviour.VEHICLE] for one in week for hour in night) == 0
+
+
+@pytest.fixture(scope="module")
+def busy() -> dict[Wear, list[list[AnimalMinute]]]:
+    """Three hours of four animals that do everything, each worn both ways."""
+    start_at = MORNING + timedelta(hours=2)  # nobody drives before eight
+    return {
+        wear: [
+            list(
+                Animal.draw(s, home=HOME, scenario=Scenario.BUSY, wear=wear).minutes(start_at, 180)
+            )
+            for s in range(4)
+        ]
+        for wear in Wear
+    }
+
+
+def pure(minutes: list[AnimalMinute], behaviour: Behaviour, seconds: int = 4) -> np.ndarray:
+    """Windows full of a behaviour, shape (n, seconds * 25, 6)."""
+    words, imu = whole(minutes, "behaviour"), whole(minutes, "imu")
+    starts = range(0, len(words) - seconds, seconds)
+    full = [at for at in starts if (words[at : at + seconds] == behaviour).all()]
+    return np.stack([imu[at * 25 : (at + seconds) * 25] for at in full])
+
+
+def main_hz(windows: np.ndarray) -> float:
+    """The strongest frequency over all windows and accelerations, from 1 Hz."""
+    wave = windows[:, :, :3] - windows[:, :, :3].mean(axis=1, keepdims=True)
+    taper = np.hanning(wave.shape[1])[None, :, None]
+    power = (np.abs(np.fft.rfft(wave * taper, axis=1)) ** 2).sum(axis=(0, 2))
+    freqs_hz = np.fft.rfftfreq(wave.shape[1], 1 / 25)
+    return float(freqs_hz[np.argmax(np.where(freqs_hz >= 1.0, power, 0.0))])
+
+
+def test_a_day_made_busy_holds_every_behaviour(busy):
+    for minutes in busy[Wear.COLLAR]:
+        assert set(whole(minutes, "behaviour")) >= set(Behaviour) - {Behaviour.UNSURE}
+
+
+def test_lapping_and_chewing_keep_their_published_rates(busy):
+    for seed, minutes in enumerate(busy[Wear.COLLAR]):
+        mass_kg = Animal.draw(seed, home=HOME).profile.mass_kg
+        expected_hz = 3.0 * (mass_kg / 16.0) ** (-1 / 8)
+        assert main_hz(pure(minutes, Behaviour.DRINK, 8)) == pytest.approx(expected_hz, abs=0.35)
+        assert 1.1 < main_hz(pure(minutes, Behaviour.EAT, 8)) < 3.2
+
+
+def test_the_head_goes_down_to_sniff_eat_and_drink_but_the_back_does_not(busy):
+    for seed in range(4):
+        down_deg = {}
+        for wear in Wear:
+            profile = Animal.draw(seed, home=HOME, wear=wear).profile
+            for behaviour in (Behaviour.WALK, Behaviour.SNIFF, Behaviour.EAT, Behaviour.DRINK):
+                windows = pure(busy[wear][seed], behaviour)
+                gravity = windows[:, :, :3].mean(axis=(0, 1)) @ profile.mount
+                down_deg[wear, behaviour] = np.degrees(np.arctan2(-gravity[0], gravity[2]))
+        for behaviour in (Behaviour.SNIFF, Behaviour.EAT, Behaviour.DRINK):
+            assert down_deg[Wear.COLLAR, behaviour] > down_deg[Wear.COLLAR, Behaviour.WALK] + 25
+            assert down_deg[Wear.HARNESS, behaviour] < down_deg[Wear.HARNESS, Behaviour.WALK] + 20
+
+
+def test_sleep_is_stiller_than_rest_and_play_wilder_than_a_walk(busy):
+    for minutes in busy[Wear.COLLAR]:
+        sleep, rest, walk, play = (
+            np.median(pure(minutes, behaviour)[:, :, 3:].std(axis=1).sum(axis=1))
+            for behaviour in (Behaviour.SLEEP, Behaviour.REST, Behaviour.WALK, Behaviour.PLAY)
+        )
+        assert sleep < rest < walk < play
+
+
+def test_a_ride_leaves_at_road_speed_shakes_and_comes_back(busy):
+    for minutes in busy[Wear.COLLAR]:
+        riding = whole(minutes, "behaviour") == Behaviour.VEHICLE
+        away_m = metres_from_home(whole(minutes, "lat_deg"), whole(minutes, "lon_deg"))
+        speed_mps = whole(minutes, "speed_mps")
+        assert away_m[riding].max() > 500.0
+        assert 10.0 < speed_mps[riding].max() < 45.0
+        assert away_m[~riding].max() < 80.0
+        seen = np.concatenate([minute.gnss.speed_mps for minute in minutes])
+        assert np.corrcoef(seen[riding], speed_mps[riding])[0, 1] > 0.9
+        shaken = pure(minutes, Behaviour.VEHICLE)[:, :, :3].std(axis=1).sum(axis=1)
+        lying = pure(minutes, Behaviour.SLEEP)[:, :, :3].std(axis=1).sum(axis=1)
+        assert np.median(shaken) > 3 * np.median(lying)
+        assert (whole(minutes, "gait_hz")[riding] == 0).all()
+
+
+def test_a_runaway_is_neither_fed_nor_driven():
+    leaves_at = MORNING + timedelta(minutes=1)
+    animal = Animal.draw(3, home=HOME, scenario=Scenario.ESCAPE, escape_at=leaves_at)
+    words = whole(list(animal.minutes(MORNING, 14 * 60)), "behaviour")
+    assert not {Behaviour.EAT, Behaviour.VEHICLE} & set(words)
+
+
+def test_a_harness_changes_what_is_felt_and_nothing_of_the_life(busy):
+    for collar, harness in zip(busy[Wear.COLLAR], busy[Wear.HARNESS], strict=True):
+        for name in TRUTH:
+            assert np.array_equal(whole(collar, name), whole(harness, name))
+        # the board lies on the back, not under the throat: its other side is up
+        assert np.median(pure(collar, Behaviour.WALK)[:, :, 2]) > 0.3
+        assert np.median(pure(harness, Behaviour.WALK)[:, :, 2]) < -0.3
+
+
+def test_the_head_is_not_felt_at_the_back(busy):
+    for collar, harness in zip(busy[Wear.COLLAR], busy[Wear.HARNESS], strict=True):
+        for behaviour in (Behaviour.EAT, Behaviour.DRINK):
+            spin = [
+                np.median(pure(minutes, behaviour)[:, :, 3:].std(axis=1).sum(axis=1))
+                for minutes in (collar, harness)
+            ]
+            assert spin[1] < 0.4 * spin[0]
+
+
+def test_a_fleet_file_says_how_the_unit_is_worn_and_no_third_way(tmp_path):
+    entry = {
+        "signing_key": "0" * 63 + "1", "salt_secret": "1" * 64, "animal_seed": 1,
+        "lat_deg": 48.1, "lon_deg": 11.5,
+    }  # fmt: skip
+    path = tmp_path / "fleet.json"
+    worn = {"a": {}, "b": {"wear": "harness"}, "c": {"wear": "tail"}}
+    collars = [{"collar_id": name} | entry | more for name, more in worn.items()]
+    path.write_bytes(msgspec.json.encode({"collars": collars}))
+    fleet = read_fleet(path)
+    assert [member.wear for member in fleet.members] == [Wear.COLLAR, Wear.HARNESS]
+    assert "tail" in fleet.refused["c"]
+
+
+def test_a_state_that_an_older_simulator_kept_is_still_understood():
+    animal = Animal.draw(3, home=HOME)
+    animal.minute(MORNING)
+    kept = msgspec.to_builtins(animal.state)
+    for later in ("plan", "fed_min", "at_large"):
+        del kept["mood"][later]
+    del kept["mood"]["bout"]["ride"]
+    del kept["place"]["start_east_m"], kept["place"]["start_north_m"]
+    resumed = Animal.draw(3, home=HOME)
+    resumed.state = msgspec.convert(kept, State)
+    resumed.minute(MORNING + timedelta(minutes=1))
 
 
 def test_radio_loses_in_bursts_at_its_stated_rate():
