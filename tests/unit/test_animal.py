@@ -17,6 +17,7 @@ from plugins.sdk.behaviours import Behaviour
 
 HOME = (48.14, 0.0)
 MORNING = datetime(2026, 5, 1, 7, 0, tzinfo=UTC)
+BUSY_SEEDS = (1, 2, 4, 6)  # three dogs and a cat; each is driven in the hours below
 TRUTH = ("behaviour", "anomaly", "speed_mps", "gait_hz", "lat_deg", "lon_deg")
 GNSS = ("lat_deg", "lon_deg", "accuracy_m", "hdop", "speed_mps")
 
@@ -284,7 +285,7 @@ def busy() -> dict[Wear, list[list[AnimalMinute]]]:
             list(
                 Animal.draw(s, home=HOME, scenario=Scenario.BUSY, wear=wear).minutes(start_at, 180)
             )
-            for s in range(4)
+            for s in BUSY_SEEDS
         ]
         for wear in Wear
     }
@@ -293,7 +294,7 @@ def busy() -> dict[Wear, list[list[AnimalMinute]]]:
 def pure(minutes: list[AnimalMinute], behaviour: Behaviour, seconds: int = 4) -> np.ndarray:
     """Windows full of a behaviour, shape (n, seconds * 25, 6)."""
     words, imu = whole(minutes, "behaviour"), whole(minutes, "imu")
-    starts = range(0, len(words) - seconds, seconds)
+    starts = range(0, len(words) - seconds, 2)
     full = [at for at in starts if (words[at : at + seconds] == behaviour).all()]
     return np.stack([imu[at * 25 : (at + seconds) * 25] for at in full])
 
@@ -313,7 +314,7 @@ def test_a_day_made_busy_holds_every_behaviour(busy):
 
 
 def test_lapping_and_chewing_keep_their_published_rates(busy):
-    for seed, minutes in enumerate(busy[Wear.COLLAR]):
+    for seed, minutes in zip(BUSY_SEEDS, busy[Wear.COLLAR], strict=True):
         mass_kg = Animal.draw(seed, home=HOME).profile.mass_kg
         expected_hz = 3.0 * (mass_kg / 16.0) ** (-1 / 8)
         assert main_hz(pure(minutes, Behaviour.DRINK, 8)) == pytest.approx(expected_hz, abs=0.35)
@@ -321,12 +322,12 @@ def test_lapping_and_chewing_keep_their_published_rates(busy):
 
 
 def test_the_head_goes_down_to_sniff_eat_and_drink_but_the_back_does_not(busy):
-    for seed in range(4):
+    for number, seed in enumerate(BUSY_SEEDS):
         down_deg = {}
         for wear in Wear:
             profile = Animal.draw(seed, home=HOME, wear=wear).profile
             for behaviour in (Behaviour.WALK, Behaviour.SNIFF, Behaviour.EAT, Behaviour.DRINK):
-                windows = pure(busy[wear][seed], behaviour)
+                windows = pure(busy[wear][number], behaviour)
                 gravity = windows[:, :, :3].mean(axis=(0, 1)) @ profile.mount
                 down_deg[wear, behaviour] = np.degrees(np.arctan2(-gravity[0], gravity[2]))
         for behaviour in (Behaviour.SNIFF, Behaviour.EAT, Behaviour.DRINK):
