@@ -3,6 +3,7 @@
 import json
 import random
 import secrets
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -89,6 +90,7 @@ def ensure_fleet(
     seed: int,
     name: str = "fleet",
     escapes: dict[int, float] | None = None,
+    harnessed: Collection[int] = (),
 ) -> Path:
     """The file of a simulated fleet with at least ``collars`` members, all enrolled.
 
@@ -101,6 +103,7 @@ def ensure_fleet(
         seed: Of the animals.
         name: Of the file, and the beginning of each collar's id.
         escapes: Seconds of the live phase after which the member with this number runs away.
+        harnessed: Numbers of the members that wear the unit on a harness, and not on a collar.
     """
     path = house.fleet / f"{name}.json"
     members: list[dict[str, Any]] = []
@@ -109,12 +112,18 @@ def ensure_fleet(
     fresh = [
         CollarKeys.make(f"{name}-{number:05d}") for number in range(len(members) + 1, collars + 1)
     ]
+    trusted = {"release_key": release_key(cloud)}
+    known = [each | trusted for each in members]
     if not fresh:
+        if known != members:  # enrolled before models came over the air
+            write_private(path, json.dumps({"collars": known}, indent=1) + "\n")
         return path
-    first = len(members)
-    members += [_member(keys, first + index, seed) for index, keys in enumerate(fresh)]
+    first, members = len(members), known
+    members += [_member(keys, first + index, seed) | trusted for index, keys in enumerate(fresh)]
     for number, after_s in (escapes or {}).items():
         members[number]["escape_after_s"] = after_s
+    for number in harnessed:
+        members[number]["wear"] = "harness"
     for start in range(0, len(fresh), ENROL_AT_ONCE):
         some = fresh[start : start + ENROL_AT_ONCE]
         pets = [
@@ -132,6 +141,11 @@ def ensure_fleet(
     share_secrets(gateway, fresh)
     write_private(path, json.dumps({"collars": members}, indent=1) + "\n")
     return path
+
+
+def release_key(cloud: httpx2.Client) -> str:
+    """The public key that a collar believes new models by, hex."""
+    return str(require(cloud.get("/v1/release-key"))["public_key"])
 
 
 def share_secrets(gateway: httpx2.Client, keys: list[CollarKeys]) -> None:
@@ -172,7 +186,8 @@ def add_collar(
     folder = house.data_dir / "collars"
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"{keys.collar_id}.json"
-    write_private(path, json.dumps(asdict(keys), indent=1) + "\n")
+    told = asdict(keys) | {"release_key": release_key(cloud)}
+    write_private(path, json.dumps(told, indent=1) + "\n")
     return keys, path, pet_id
 
 
