@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="CLOUD_",
         env_nested_delimiter="__",
+        secrets_dir=os.environ.get("PAWMESH_SECRETS_DIR"),
         frozen=True,
         use_attribute_docstrings=True,
     )

@@ -1,6 +1,7 @@
 """The gateway's process: opens the store and the plugins, then ingests, judges, shares, answers."""
 
 import asyncio
+import os
 import random
 import secrets
 import socket
@@ -41,7 +42,10 @@ class Settings(BaseSettings):
     """What a gateway needs to know; environment variables begin with ``GATEWAY_``."""
 
     model_config = SettingsConfigDict(
-        env_prefix="GATEWAY_", frozen=True, use_attribute_docstrings=True
+        env_prefix="GATEWAY_",
+        secrets_dir=os.environ.get("PAWMESH_SECRETS_DIR"),
+        frozen=True,
+        use_attribute_docstrings=True,
     )
 
     site: str = "home"

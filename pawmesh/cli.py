@@ -28,12 +28,15 @@ from pawmesh.command import (
 )
 from pawmesh.console import print_json, print_line, say
 from pawmesh.demo import run_demo, show_report
+from pawmesh.deployment.commands import deploy_app
 from pawmesh.errors import MissingInstall, PawmeshError
 from pawmesh.house import SITE, require
 from pawmesh.platform import Plan, fleet_command, site_login
 from pawmesh.provision import add_collar, ensure_fleet, ensure_owner, pets_called
 from pawmesh.up import BEFORE_HISTORY, Fleet, up
 
+
+app.command(deploy_app)
 
 @app.command(name="up")
 async def up_command(

@@ -31,6 +31,7 @@ PYTHONS = ("python3.13", "python3.12", "python3.11", "python3")
 # what `make test` needs of the system: the Debian package, and the commands that stand for it
 SYSTEM = {
     "mosquitto": ("mosquitto",),
+    "mosquitto-clients": ("mosquitto_sub",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "bubblewrap": ("bwrap",),
 }

@@ -157,8 +157,9 @@ def test_programs_are_found_under_any_of_their_names(
 ) -> None:
     monkeypatch.setattr(setup, "ALSO_LOOK_IN", (str(tmp_path),))
     monkeypatch.setenv("PATH", "")
-    assert setup.missing_programs() == ["mosquitto", "chromium", "bubblewrap"]
-    for name in ("mosquitto", "google-chrome"):
+    everything = ["mosquitto", "mosquitto-clients", "chromium", "bubblewrap"]
+    assert setup.missing_programs() == everything
+    for name in ("mosquitto", "mosquitto_sub", "google-chrome"):
         (tmp_path / name).touch(mode=0o755)
     assert setup.missing_programs() == ["bubblewrap"]
 
