@@ -18,3 +18,7 @@ class FlashError(SimulatorError):
 
     End the other simulator, or give another ``--data-dir``.
     """
+
+
+class FlashNewer(FlashError):
+    """A newer Pawmesh wrote the fleet's flash. Update Pawmesh, or give another ``--data-dir``."""

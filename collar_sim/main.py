@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from collar_sim.animal import Scenario
 from collar_sim.assembly import EngineChoice, FleetOptions, assemble
-from collar_sim.errors import FlashError, FleetFileError, SimulatorError
+from collar_sim.errors import FlashError, FlashNewer, FleetFileError, SimulatorError
 from collar_sim.firmware.flash import Flash
 from collar_sim.fleet import Fleet
 from collar_sim.fleet_file import read_fleet
@@ -27,7 +27,7 @@ from gateway.wire.session import BrokerUrl
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-EXIT_USAGE, EXIT_MISSING, EXIT_NO_ACCESS = 2, 3, 6
+EXIT_USAGE, EXIT_MISSING, EXIT_OTHER_VERSION, EXIT_NO_ACCESS = 2, 3, 5, 6
 
 app = App(name="collar_sim", help="Simulated collars, with animals in them.")
 
@@ -134,6 +134,8 @@ def simulate(
         return _fail(EXIT_USAGE, "; ".join(flaws))
     except (FleetFileError, ValueError) as error:
         return _fail(EXIT_USAGE, str(error))
+    except FlashNewer as error:
+        return _fail(EXIT_OTHER_VERSION, str(error))
     except FlashError as error:
         return _fail(EXIT_NO_ACCESS, str(error))
     except SimulatorError as error:

@@ -12,12 +12,12 @@ message that was ever written, kept so that a demo can compare it with what arri
 import sqlite3
 import time
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from collar_sim.errors import FlashError
+from collar_sim.errors import FlashError, FlashNewer
 from collar_sim.firmware.model_memory import ModelMemory
 from collar_sim.firmware.update import Write
 from gateway.wire.codec import decode_raw, digest
@@ -26,6 +26,8 @@ from gateway.wire.topics import Kind
 
 FLASH_FILE = "flash.sqlite"
 RECORD_FILE = "published.sqlite"
+LOCK_FILE = "flash.lock"
+FLASH_VERSION = 1  # kept as ``user_version``; the first release left it 0 and is read as it is
 LOG_BYTES = 262_144  # payload a collar keeps: about a day, in a corner of an 8 MB NOR flash
 MIN_LOG_BYTES = 16_384  # the largest message must fit
 WAIT_SHARE, WAIT_SHARE_WITH_WINDOWS = 3 / 4, 3 / 8  # full so far, a writer that can wait does
@@ -165,28 +167,39 @@ class Flash:
     @classmethod
     @contextmanager
     def open(cls, folder: Path) -> Generator[Self]:
-        """The flash in ``folder``, made if there is none; no other process can have it meanwhile.
+        """The flash in ``folder``, made if there is none; no other fleet can have it meanwhile.
+
+        The lock is on a file of its own, so that a backup can read a running fleet's flash.
 
         Raises:
+            FlashNewer: A newer version wrote it.
             FlashError: It cannot be used.
         """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        db = None
+        lock = db = None
         try:
+            lock = sqlite3.connect(folder / LOCK_FILE, isolation_level=None, timeout=0.5)
+            lock.execute("BEGIN EXCLUSIVE")
+            if (version := flash_version(folder)) > FLASH_VERSION:
+                raise FlashNewer(
+                    f"{folder / FLASH_FILE} has version {version}, this Pawmesh knows up to "
+                    f"{FLASH_VERSION}. Update Pawmesh, or give another --data-dir"
+                )
             db = sqlite3.connect(folder / FLASH_FILE, isolation_level=None, timeout=0.5)
-            db.execute("PRAGMA main.locking_mode = EXCLUSIVE")
             db.execute("PRAGMA main.journal_mode = WAL")
             db.execute("PRAGMA main.synchronous = NORMAL")
             db.execute("ATTACH ? AS record", (str(folder / RECORD_FILE),))
             db.execute("PRAGMA record.journal_mode = WAL")
             db.execute("PRAGMA record.synchronous = NORMAL")
             db.executescript(SCHEMA)
+            db.execute(f"PRAGMA main.user_version = {FLASH_VERSION}")
             yield cls(db)
         except sqlite3.Error as error:
             raise FlashError(f"{folder / FLASH_FILE}: {error}") from error
         finally:
-            if db is not None:
-                db.close()
+            for each in (db, lock):
+                if each is not None:
+                    each.close()
 
     def boot(self, collar_ids: list[str], budget_bytes: int = LOG_BYTES) -> None:
         """Raise the boot counter of these collars, durably, and read what they still owe."""
@@ -287,6 +300,18 @@ class Flash:
         log.last = None if last_boot is None else Key(last_boot, last_seq)
         log.acked_key = None if acked_boot is None else Key(acked_boot, acked_seq)
         return log
+
+
+def flash_version(folder: Path) -> int:
+    """The version of the flash in a folder; 0 for the first release's, and where there is none.
+
+    Raises:
+        sqlite3.Error: The file is no flash, or locked.
+    """
+    if not (folder / FLASH_FILE).exists():
+        return 0
+    with closing(sqlite3.connect(folder / FLASH_FILE, timeout=0.5)) as db:
+        return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _record(collar_id: str, entry: Entry) -> tuple[str, int, int, str, str, bytes]:
