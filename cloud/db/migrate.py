@@ -43,7 +43,10 @@ def _apply(db: psycopg.Connection, folder: Path) -> list[str]:
     done = dict(db.execute("SELECT name, checksum FROM schema_migration").fetchall())
     files = {file.name: file.read_bytes() for file in sorted(folder.glob("[0-9]*.sql"))}
     if unknown := sorted(done.keys() - files.keys()):
-        raise DatabaseNewer(f"the database has {unknown[-1]}, which this version does not know")
+        raise DatabaseNewer(
+            f"the database has {unknown[-1]}, which this version does not know: a newer Pawmesh "
+            "wrote it. Update Pawmesh, restore a backup from before, or use another database"
+        )
     for name, statements in files.items():
         checksum = hashlib.sha256(statements).hexdigest()
         if name not in done:

@@ -109,7 +109,10 @@ def _migrate(db: sqlite3.Connection) -> None:
     files = sorted(MIGRATIONS.glob("[0-9][0-9][0-9][0-9]_*.sql"))
     held = db.execute("PRAGMA user_version").fetchone()[0]
     if held > len(files):
-        raise StoreNewer(f"the store has version {held}, this Pawmesh knows up to {len(files)}")
+        raise StoreNewer(
+            f"the store has version {held}, this Pawmesh knows up to {len(files)}. Update Pawmesh, "
+            "restore a backup from before, or use another data folder"
+        )
     for version, file in enumerate(files, start=1):
         if version > held:
             statements = file.read_text("utf-8")

@@ -162,7 +162,12 @@ class Postgres(Server):
         write_private(self._password, password + "\n")
 
 
-def _binary(name: str) -> Path:
+def binary(name: str) -> Path:
+    """One of PostgreSQL's programs.
+
+    Raises:
+        MissingInstall: The wheel is not installed.
+    """
     found = importlib.util.find_spec(WHEEL)  # does not import it
     if found is None or not found.submodule_search_locations:
         raise MissingInstall(
@@ -173,11 +178,11 @@ def _binary(name: str) -> Path:
 
 
 def _as_owner(cluster: Path, program: str, *arguments: str) -> list[str]:
-    argv = [str(_binary(program)), *arguments]
+    argv = [str(binary(program)), *arguments]
     account = Account.for_folder(cluster)
     if account is None:
         return argv
-    return account.command(argv, account.least_capability(_binary(program), cluster))
+    return account.command(argv, account.least_capability(binary(program), cluster))
 
 
 def _run(argv: Sequence[str], stdin: str = "") -> None:
