@@ -21,6 +21,7 @@ from pawmesh.embedded.process import DEATHS, POLL_S, Part, Supervisor, tail
 from pawmesh.errors import PartFailed
 from pawmesh.house import SITE, House
 from pawmesh.provision import ensure_home_zone, ensure_owner
+from pawmesh.versions import require_known
 
 BROKER_S = 20.0  # for the gateway's first connection to a broker of the user's own
 EXTERNAL_SESSION_S = 3_600  # what a real broker keeps for a gateway that is gone
@@ -190,6 +191,7 @@ async def running_platform(
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     plan.house.prepare()
     with plan.house.occupied():
+        require_known(plan.house)
         ports = ports_of.allocate(plan.house.data_dir, plan.port_base, needed=_needed(plan))
         async with Supervisor(plan.house.logs, say, deaths=plan.deaths) as supervisor:
             platform = Platform(plan, ports, supervisor)
