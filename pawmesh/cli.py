@@ -16,6 +16,7 @@ from pawmesh import (
     health,
     replay,  # noqa: F401 - registers its command
 )
+from pawmesh.backup import commands as _backup  # noqa: F401 - registers its commands
 from pawmesh.command import (
     NOTHING_SPECIAL,
     Common,
