@@ -84,9 +84,9 @@ class ModelMemory:
         db.executescript(SCHEMA)
 
     def load(self, number: int) -> Remembered:
-        """All about one collar's models; what cannot be read is left out, and said."""
+        """All about one collar's models; what cannot be read is erased, and said."""
         remembered = Remembered()
-        places = {
+        kept = {
             SlotState.ACTIVE: remembered.active,
             SlotState.PREVIOUS: remembered.previous,
             SlotState.RECEIVING: remembered.receiving,
@@ -96,26 +96,33 @@ class ModelMemory:
                WHERE number = ?""",
             (number,),
         )
-        for slot, state, rollout, release, chunk_bytes, model in rows:
+        for slot, state, rollout, release, chunk_bytes, model in rows.fetchall():
             try:
                 spare = Spare(rollout, _release.decode(release), chunk_bytes, model)
+                kept[SlotState(state)][slot] = spare
             except (msgspec.DecodeError, ValueError) as error:
                 log.warning("model.unreadable", number=number, slot=slot, detail=str(error))
-                continue
-            places[SlotState(state)][slot] = spare
-        kept = self._db.execute(
+                self._db.execute(ERASE, (number, slot, state))
+        for slot in remembered.previous.keys() - remembered.active.keys():
+            self.commit(number, [FallBack(slot)])
+            remembered.active[slot] = remembered.previous.pop(slot)
+        refusals = self._db.execute(
             "SELECT mark, reason, detail FROM model_refusal WHERE number = ? ORDER BY id",
             (number,),
         )
-        for mark, reason, detail in kept:
+        for mark, reason, detail in refusals:
             remembered.refusals[mark] = Refusal(ModelRefusal(reason), detail)
         return remembered
 
     def commit(self, number: int, writes: Iterable[Write]) -> None:
         """Make what a step of one collar writes durable."""
         self._db.execute("BEGIN IMMEDIATE")
-        self.apply(number, writes)
-        self._db.execute("COMMIT")
+        try:
+            self.apply(number, writes)
+            self._db.execute("COMMIT")
+        except sqlite3.Error:  # one delivery's trouble; the log goes on
+            self._db.execute("ROLLBACK")
+            raise
 
     def apply(self, number: int, writes: Iterable[Write]) -> None:
         """The same within a transaction of the caller."""

@@ -21,12 +21,13 @@ from collar_sim.firmware.flash import Entry, Flash
 from collar_sim.firmware.minute import Draft, drafts, look
 from collar_sim.firmware.positioning import Positioning
 from collar_sim.firmware.power import Battery
+from collar_sim.firmware.sampling import chosen, window_drafts
 from collar_sim.firmware.sealer import BATCH_AGE, BATCH_MESSAGES, SealingKey
 from collar_sim.firmware.slots import ModelSlots
 from collar_sim.fleet_file import read_fleet
 from collar_sim.settings import duration
 from gateway.wire.codec import decode, decode_raw
-from gateway.wire.messages import ActivityEpoch, Birth, Key, Seal
+from gateway.wire.messages import ActivityEpoch, Birth, Choice, Key, Seal, Window
 from gateway.wire.seal import (
     batch_secret,
     leaves_of,
@@ -36,6 +37,7 @@ from gateway.wire.seal import (
     verify_signature,
 )
 from gateway.wire.topics import Kind, Topic
+from gateway.wire.windows import unpack
 from plugins.sdk.behaviours import Behaviour
 
 AT = datetime(2026, 5, 1, 8, tzinfo=UTC)
@@ -168,6 +170,101 @@ def test_drafts_are_in_the_order_in_which_the_collar_knows_them():
     assert [draft.release_at for draft in said] == sorted(draft.release_at for draft in said)
     assert said[-1].kind is Kind.EPOCH
     assert said[-1].observed_at == AT
+
+
+# raw windows
+
+
+def test_every_other_window_is_the_least_certain_and_every_other_is_drawn_fairly():
+    confidence = [0.9] * 14 + [0.1]
+    drawn: list[int] = []
+    for minute in range(3_000):
+        picked = chosen(confidence, 120, minute, "c1")
+        assert sorted(picked.values()) == [Choice.RANDOM, Choice.UNCERTAIN]
+        (random,) = (k for k, why in picked.items() if why is Choice.RANDOM)
+        (unsure,) = (k for k, why in picked.items() if why is Choice.UNCERTAIN)
+        drawn.append(random)
+        assert unsure == (14 if random != 14 else 0)
+    counts = np.bincount(drawn, minlength=15)
+    assert counts.min() > 140, "200 of each are expected, the hard one among them"
+    assert counts.max() < 260
+
+
+@pytest.mark.parametrize("per_hour", [0, 1, 7, 60, 120, 899, 3_600])
+def test_an_hour_has_as_many_windows_as_were_asked_for_and_half_of_them_by_lot(per_hour: int):
+    picked = [chosen([0.5] * 15, per_hour, minute, "c1") for minute in range(600, 660)]
+    assert sum(map(len, picked)) == min(per_hour, 15 * 60), "a minute has no more than fifteen"
+    lots = sum(list(each.values()).count(Choice.RANDOM) for each in picked)
+    if per_hour <= 900:
+        assert abs(lots - per_hour / 2) <= 1
+    assert picked == [chosen([0.5] * 15, per_hour, minute, "c1") for minute in range(600, 660)]
+
+
+def test_the_lot_is_another_for_another_collar_and_minute():
+    def lots(collar_id: str, first: int) -> list[dict[int, Choice]]:
+        return [chosen([0.5] * 15, 120, first + n, collar_id) for n in range(20)]
+
+    assert lots("c1", 0) != lots("c2", 0)
+    assert lots("c1", 0) != lots("c1", 20)
+
+
+def test_a_raw_window_is_what_the_sensor_said_with_the_collars_own_word():
+    minute = Animal.draw(1, home=(48.1, 11.5)).minute(AT)
+    seen = look(ModelSlots.load(MODELS), [minute])[0]
+    said = window_drafts(AT, minute.imu, seen, 3_600, "c1")
+    assert [draft.observed_at for draft in said] == [
+        AT + timedelta(seconds=4 * k) for k in range(15)
+    ]
+    assert {draft.release_at for draft in said} == {AT + timedelta(minutes=1)}
+    for k, draft in enumerate(said):
+        message = Window(
+            collar_id="c1", boot=1, seq=0, observed_at=draft.observed_at, **draft.fields
+        )
+        window = minute.imu[100 * k : 100 * (k + 1)]
+        inside = np.abs(window[:, :3]) < 7.9
+        assert np.abs(unpack(message)[:, :3] - window[:, :3])[inside].max() < 1e-3
+        assert message.label == seen.said[k]
+        assert message.confidence == pytest.approx(seen.confidence[k], abs=1e-3)
+    assert window_drafts(AT, minute.imu, seen, 0, "c1") == []
+
+
+def test_a_collar_without_a_model_is_unsure_of_every_window(tmp_path: Path):
+    minute = Animal.draw(1, home=(48.1, 11.5)).minute(AT)
+    seen = look(ModelSlots.load(tmp_path), [minute])[0]
+    (drawn, unsure) = sorted(
+        window_drafts(AT, minute.imu, seen, 120, "c1"), key=lambda d: d.fields["choice"]
+    )
+    for draft in (drawn, unsure):
+        assert (draft.fields["label"], draft.fields["confidence"]) == ("unsure", 0.0)
+
+
+def test_raw_windows_leave_half_the_flash_to_the_days_record(collar: Collar):
+    window = Draft(
+        AT,
+        Kind.WINDOW,
+        AT,
+        {"rate_hz": 25.0, "acc_g_per_lsb": 1.0, "gyr_dps_per_lsb": 1.0, "samples": bytes(1_200)},
+    )
+    for n in range(40):
+        collar.say(window)
+        collar.say(event(n))
+    log = collar.flash
+    kinds = [log[n].kind for n in range(log.first, log.end)]
+    assert kinds.count(Kind.EVENT) == 40
+    assert 4 <= kinds.count(Kind.WINDOW) <= 6
+    assert collar.windows_left_out == 40 - kinds.count(Kind.WINDOW)
+    assert log.overwritten == 0
+
+
+def test_a_fleet_that_sends_windows_waits_for_room_earlier(collar: Collar):
+    log = collar.flash
+    filler = {"name": "x" * 6_000, "confidence": 1.0}
+    collar.say(Draft(AT, Kind.EVENT, AT, filler))
+    assert not log.is_nearly_full
+    collar.desire(120)
+    collar.say(Draft(AT, Kind.EVENT, AT, {"name": "x" * 1_000, "confidence": 1.0}))
+    assert log.is_nearly_full
+    assert log.has_room_for_windows, "so that no window of history is left out"
 
 
 # positioning and power
