@@ -12,22 +12,33 @@ import msgspec
 import structlog
 
 from gateway.contiguity import Contiguity
+from gateway.downlink import Downlink
 from gateway.metrics import MESSAGES, REJECTED
 from gateway.registry import Household
+from gateway.slots import note_word
 from gateway.store import Store, to_us
 from gateway.store.store import count
 from gateway.wire.codec import (
     content_type_of,
     decode,
     digest,
-    encode,
     salvage_key,
     salvage_previous,
 )
 from gateway.wire.errors import Rejected, RejectReason
-from gateway.wire.messages import MAX_FUTURE_S, Ack, Birth, Key, Message, Status
+from gateway.wire.messages import (
+    MAX_FUTURE_S,
+    Ack,
+    Birth,
+    Key,
+    Message,
+    ModelAnswer,
+    Presence,
+    Slots,
+    Status,
+)
 from gateway.wire.session import Delivery, Session
-from gateway.wire.topics import UPLINK_KINDS, Kind, Topic, site_filter
+from gateway.wire.topics import UNKEYED_KINDS, UPLINK_KINDS, Kind, Topic, site_filter
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -67,41 +78,71 @@ class Refused:
 
 
 @dataclass(slots=True)
+class Heard:
+    """What a committed batch holds for those who talk to collars."""
+
+    present: dict[str, bool] = field(default_factory=dict[str, bool])
+    """Collars that came or went; the last word of each."""
+    slots: set[str] = field(default_factory=set[str])
+    """Collars that told of their model slots."""
+    answers: list[ModelAnswer] = field(default_factory=list[ModelAnswer])
+    """In the order in which they came."""
+
+
+@dataclass(slots=True)
 class Sorted:
     """One batch of deliveries, judged."""
 
     admitted: list[Admitted] = field(default_factory=list[Admitted])
     refused: list[Refused] = field(default_factory=list[Refused])
     statuses: list[Status] = field(default_factory=list[Status])
+    heard: Heard = field(default_factory=Heard)
+
+
+def _nobody(_: Heard) -> None:
+    """Listens when nobody talks to collars."""
 
 
 class Ingest:
-    """Takes a site's messages in; ``committed`` is called after each commit."""
+    """Takes a site's messages in; ``committed`` and ``heard`` are called after each commit."""
 
-    def __init__(self, store: Store, household: Household, committed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        household: Household,
+        committed: Callable[[], None],
+        heard: Callable[[Heard], None] = _nobody,
+    ) -> None:
         self._store = store
         self._household = household
         self._committed = committed
+        self._heard = heard
         self._runs: dict[str, Contiguity] = {}
-        self._content_type: dict[str, str] = {}
         self._warned: dict[RejectReason, float] = {}
+        self.downlink = Downlink(household)
+
+    async def open(self, session: Session) -> None:
+        """Begin to hear the site's collars."""
+        await self._store.read(self._load)
+        await session.subscribe(site_filter(self._household.registry.site))
+        self.downlink.session = session
 
     async def run(self, session: Session) -> None:
         """Consume until the session is lost."""
-        await self._store.read(self._load)
-        await session.subscribe(site_filter(self._household.registry.site))
         async for batch in session.batches(BATCH_LIMIT, LINGER_S):
             await self.take(session, batch)
 
     async def take(self, session: Session, batch: list[Delivery]) -> None:
         """Commit one batch, then acknowledge it."""
+        self.downlink.session = session
         received_at = datetime.now(UTC)
         judged = self._judge(batch, received_at)
         touched = await self._store.write(lambda db: self._commit(db, judged, received_at))
         for delivery in batch:
             delivery.settle()
-        self._acknowledge(session, touched, judged.refused)
+        self._acknowledge(touched, judged.refused)
         self._committed()
+        self._heard(judged.heard)
 
     def _judge(self, batch: list[Delivery], received_at: datetime) -> Sorted:
         judged = Sorted()
@@ -119,6 +160,12 @@ class Ingest:
                 decoded = decode(topic, delivery.payload, delivery.content_type)
                 if isinstance(decoded.message, Status):
                     judged.statuses.append(decoded.message)
+                elif isinstance(decoded.message, ModelAnswer):
+                    if delivery.retained:
+                        raise Rejected(
+                            RejectReason.INVALID, "an answer is of its moment: do not retain it"
+                        )
+                    judged.heard.answers.append(decoded.message)
                 elif isinstance(decoded.message, Message):
                     if decoded.message.observed_at > latest:
                         raise Rejected(
@@ -135,7 +182,9 @@ class Ingest:
 
     def _refuse(self, delivery: Delivery, topic: Topic | None, error: Rejected) -> Refused:
         collar_id = topic.collar_id if topic else None
-        key = salvage_key(delivery.payload, delivery.content_type, collar_id)
+        key = None
+        if topic is None or topic.kind not in UNKEYED_KINDS:
+            key = salvage_key(delivery.payload, delivery.content_type, collar_id)
         self._warn(delivery.topic[:KEPT_TOPIC], error)  # a topic may have 64 kB
         return Refused(delivery, collar_id, key, error.reason, error.detail)
 
@@ -149,17 +198,18 @@ class Ingest:
     def _commit(self, db: sqlite3.Connection, judged: Sorted, received_at: datetime) -> set[str]:
         received_us = to_us(received_at)
         touched = {each.topic.collar_id for each in judged.admitted}
-        fresh = [each for each in judged.admitted if self._take_if_new(db, each)]
+        fresh = [each for each in judged.admitted if self._take_if_new(db, each, judged.heard)]
         db.executemany(INSERT_MESSAGE, [self._row(each, received_us) for each in fresh])
         if len(fresh) < len(judged.admitted):
             new = {id(each) for each in fresh}
             seen = (each for each in judged.admitted if id(each) not in new)
-            conflicts = (self._look_up(db, each, received_us) for each in seen)
+            conflicts = (self._look_up(db, each, received_us, judged.heard) for each in seen)
             judged.refused += [refused for refused in conflicts if refused is not None]
         for kind, messages in Counter(each.topic.kind for each in fresh).items():
             MESSAGES.labels(kind.value).inc(messages)
         for status in judged.statuses:
             _commit_status(db, status, received_us)
+            judged.heard.present[status.collar_id] = status.state is Presence.ONLINE
             if status.log_start is not None:
                 self._run(status.collar_id).start_at(status.log_start)
             touched.add(status.collar_id)
@@ -178,7 +228,7 @@ class Ingest:
             _save_run(db, collar_id, self._run(collar_id))
         return touched
 
-    def _take_if_new(self, db: sqlite3.Connection, each: Admitted) -> bool:
+    def _take_if_new(self, db: sqlite3.Connection, each: Admitted, heard: Heard) -> bool:
         """Hold a message whose key was never seen; the others are looked up afterwards."""
         message, run = each.message, self._run(each.message.collar_id)
         if not run.is_new(message.key):
@@ -186,26 +236,32 @@ class Ingest:
         if not run.knows_all and _held_digest(db, message) is not None:
             return False
         run.hold(message.key, _previous_of(message))
-        self._note(db, each)
+        self._note(db, each, heard)
         return True
 
-    def _note(self, db: sqlite3.Connection, each: Admitted) -> None:
+    def _note(self, db: sqlite3.Connection, each: Admitted, heard: Heard) -> None:
         """Remember what a new message says beside its content."""
         message = each.message
-        self._content_type[message.collar_id] = each.content_type
+        self.downlink.forms[message.collar_id] = each.content_type
         if each.extra:
             count(db, "unknown_fields", len(each.extra))
         if isinstance(message, Birth) and message.seals:
             boot = (message.collar_id, message.boot)
             db.execute("INSERT OR IGNORE INTO sealing_boot VALUES (?, ?)", boot)
+        if isinstance(message, Birth | Slots) and note_word(db, message):
+            heard.slots.add(message.collar_id)
+            if isinstance(message, Birth) and not each.delivery.retained:
+                heard.present.setdefault(message.collar_id, True)
 
-    def _look_up(self, db: sqlite3.Connection, each: Admitted, received_us: int) -> Refused | None:
+    def _look_up(
+        self, db: sqlite3.Connection, each: Admitted, received_us: int, heard: Heard
+    ) -> Refused | None:
         """A key that was seen: the same message again, another under its key, or a late one."""
         message, delivery = each.message, each.delivery
         held = _held_digest(db, message)
         if held is None:  # refused or given up before, and here it is
             db.execute(INSERT_MESSAGE, self._row(each, received_us))
-            self._note(db, each)
+            self._note(db, each, heard)
         elif held != digest(delivery.payload):
             detail = f"({message.boot}, {message.seq}) is held with other content"
             return Refused(delivery, message.collar_id, message.key, RejectReason.CONFLICT, detail)
@@ -232,7 +288,7 @@ class Ingest:
             msgspec.msgpack.encode(each.extra) if each.extra else None,
         )
 
-    def _acknowledge(self, session: Session, touched: set[str], refused: list[Refused]) -> None:
+    def _acknowledge(self, touched: set[str], refused: list[Refused]) -> None:
         reasons: dict[str, list[str]] = {}
         for each in refused:
             if each.collar_id in self._household.collars:
@@ -246,14 +302,20 @@ class Ingest:
                 seq=acked.seq if acked else None,
                 refused=reasons.get(collar_id, [])[:20],
             )
-            form = self._content_type.get(collar_id, "application/json")
-            topic = Topic(self._household.registry.site, collar_id, Kind.ACK)
-            session.publish(str(topic), encode(ack, form), content_type=form)
+            self.downlink.say(collar_id, Kind.ACK, ack)
 
     def _run(self, collar_id: str) -> Contiguity:
         return self._runs.setdefault(collar_id, Contiguity())
 
     def _load(self, db: sqlite3.Connection) -> None:
+        for collar_id in self._household.collars:
+            row = db.execute(
+                """SELECT content_type FROM message WHERE collar_id = ?
+                   ORDER BY boot DESC, seq DESC LIMIT 1""",
+                (collar_id,),
+            ).fetchone()
+            if row is not None:
+                self.downlink.forms[collar_id] = row["content_type"]
         self._runs = {}
         for row in db.execute("SELECT * FROM contiguity"):
             acked = None

@@ -21,14 +21,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from gateway.alerts import Alert
 from gateway.api import make_app
 from gateway.consent import ConsentFilter
+from gateway.deliveries import Courier, Packages, Reports
+from gateway.desired import DesiredTask
 from gateway.host import PluginHost
-from gateway.ingest import Ingest
+from gateway.ingest import Heard, Ingest
 from gateway.judge import Judge
+from gateway.labels import Labels
 from gateway.metrics import CONNECTED
 from gateway.registry import Household
 from gateway.secret_file import kept_secret
 from gateway.store import Store
-from gateway.sync import CloudClient, Sync, load_key
+from gateway.sync import CloudClient, Errand, Sync, load_key
 from gateway.wire.codec import JSON
 from gateway.wire.errors import SessionLost
 from gateway.wire.session import BrokerUrl, Session, connect
@@ -89,12 +92,14 @@ async def run(settings: Settings) -> None:
         async with asyncio.TaskGroup() as tasks:
             if http is not None:
                 sync = Sync(store, household, CloudClient(http, settings.site, key))
-                gateway.sync = sync
+                gateway.connect_cloud(sync)
                 tasks.create_task(sync.run(), name="sync")
-            app.state.refresh = gateway.refresh
+            app.state.refresh, app.state.wake_sync = gateway.refresh, gateway.wake_sync
             for judge in gateway.judges:
                 tasks.create_task(judge.run(), name="judge")
             tasks.create_task(gateway.decide(), name="consent")
+            tasks.create_task(gateway.courier.run(), name="deliveries")
+            tasks.create_task(gateway.desired.run(), name="desired")
             tasks.create_task(gateway.listen(), name="ingest")
             tasks.create_task(serve(app, settings), name="api")
 
@@ -107,8 +112,11 @@ class Gateway:
     ) -> None:
         self._settings = settings
         self._session: Session | None = None
+        self._store, self._household = store, household
         self._consent = ConsentFilter(store, household, settings.seal_wait_s)
-        self._ingest = Ingest(store, household, self._committed)
+        self._ingest = Ingest(store, household, self._committed, self._heard)
+        self.courier = Courier(store, household, self._ingest.downlink)
+        self.desired = DesiredTask(household, self._ingest.downlink)
         self._undecided = asyncio.Event()
         self._undecided.set()
         self.sync: Sync | None = None
@@ -129,9 +137,12 @@ class Gateway:
                 name = f"gateway-{self._settings.site}"
                 expiry_s = self._settings.broker_session_s
                 async with connect(broker, name, session_expiry_s=expiry_s) as session:
+                    await self._ingest.open(session)
                     log.info("broker.connected", host=broker.host, port=broker.port)
                     connected, self._session = True, session
                     CONNECTED.set(1)
+                    self.desired.replan()
+                    self.courier.opened()
                     await self._ingest.run(session)
             except SessionLost as error:
                 if connected:
@@ -155,6 +166,37 @@ class Gateway:
         """Ask the cloud for the registry now, if there is a cloud."""
         if self.sync is not None:
             await self.sync.refresh()
+
+    def connect_cloud(self, sync: Sync) -> None:
+        """From here on the cloud is kept in step too."""
+        self.sync = sync
+        packages, reports = Packages(self._store), Reports(self._store, self._household)
+
+        async def fetch(cloud: CloudClient) -> bool:
+            if fetched := await packages.fetch(cloud):
+                self.courier.reload()
+            return fetched
+
+        sync.errands = [
+            Errand("labels", Labels(self._store, self._household).sync),
+            Errand("packages", fetch),
+            Errand("reports", reports.send),
+        ]
+        sync.refreshed = self._refreshed
+        self.courier.changed = sync.wake.set
+
+    def wake_sync(self) -> None:
+        """There is something for the cloud."""
+        if self.sync is not None:
+            self.sync.wake.set()
+
+    def _refreshed(self) -> None:
+        self.desired.replan()
+        self.courier.replan()
+
+    def _heard(self, heard: Heard) -> None:
+        self.desired.hear(heard)
+        self.courier.hear(heard)
 
     def _committed(self) -> None:
         self._undecided.set()

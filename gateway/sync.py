@@ -1,6 +1,8 @@
 """Sync with the cloud: rows go up in order, the registry comes down; an outage only delays."""
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +23,10 @@ from gateway.wire.errors import Rejected
 from gateway.wire.grants import Stream
 from gateway.wire.uplink import (
     CONTENT_TYPE,
+    DeliveryReports,
+    LabelBatch,
+    LabelReceipt,
+    ModelPackage,
     Registry,
     UplinkBatch,
     UplinkReceipt,
@@ -33,6 +39,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 POLL_S = 1.0  # registry and outbox are looked at this often; new rows wake us at once
 MAX_BACKOFF_S = 15.0
+MAX_ERRAND_BACKOFF_S = 60.0
 RETRY_STATUS = frozenset({401, 403, 404, 408, 425, 429})  # a remedy at the cloud makes these pass
 
 T = TypeVar("T", bound=Struct)
@@ -64,6 +71,42 @@ class CloudClient:
         body = await self._call("GET", "/v1/registry", b"", params={"version": version})
         return _read(body, Registry) if body else None
 
+    async def release(self, sha256: str) -> ModelPackage:
+        """The signed model of that digest.
+
+        Raises:
+            CloudUnreachable, CloudRefused: It was not given.
+        """
+        return _read(await self._call("GET", f"/v1/releases/{sha256}", b""), ModelPackage)
+
+    async def report(self, reports: DeliveryReports) -> None:
+        """Tell where deliveries stand.
+
+        Raises:
+            CloudUnreachable, CloudRefused: It was not taken.
+        """
+        await self._call("POST", "/v1/rollouts/reports", pack_body(reports))
+
+    async def share_labels(self, batch: LabelBatch) -> LabelReceipt:
+        """Share what owners said of their pets.
+
+        Raises:
+            CloudUnreachable, CloudRefused: It was not taken.
+        """
+        return _read(await self._call("POST", "/v1/labels", pack_body(batch)), LabelReceipt)
+
+    async def forget_label(self, label_id: str) -> None:
+        """Have the cloud forget a label; one that it does not know is forgotten.
+
+        Raises:
+            CloudUnreachable, CloudRefused: It may still be there.
+        """
+        try:
+            await self._call("DELETE", f"/v1/labels/{label_id}", b"")
+        except CloudRefused as error:
+            if error.status != 404:
+                raise
+
     async def _call(
         self, method: str, path: str, body: bytes, params: dict[str, int] | None = None
     ) -> bytes:
@@ -89,6 +132,31 @@ def _read(body: bytes, cls: type[T]) -> T:
         raise CloudUnreachable(f"another answers in the cloud's place: {error}") from error
 
 
+class Errand:
+    """Something to do at the cloud beside the messages; when it fails, only it waits."""
+
+    def __init__(self, name: str, work: Callable[[CloudClient], Awaitable[bool]]) -> None:
+        self._name = name
+        self._work = work
+        self._again_s = 0.0
+        self._backoff_s = POLL_S
+
+    async def run(self, cloud: CloudClient) -> bool:
+        """Do some of it, if it is time; returns whether there may be more."""
+        if time.monotonic() < self._again_s:
+            return False
+        try:
+            more = await self._work(cloud)
+        except (CloudUnreachable, CloudRefused) as error:
+            if self._backoff_s == POLL_S:  # once, as it begins
+                log.warning("errand.failed", errand=self._name, error=str(error))
+            self._backoff_s = min(self._backoff_s * 2, MAX_ERRAND_BACKOFF_S)
+            self._again_s = time.monotonic() + self._backoff_s
+            return False
+        self._backoff_s = POLL_S
+        return more
+
+
 class Sync:
     """Keeps a home and the cloud in step."""
 
@@ -98,6 +166,9 @@ class Sync:
         self._cloud = cloud
         self._reachable: bool | None = None
         self._limit = BATCH_ROWS
+        self.errands: list[Errand] = []
+        self.refreshed: Callable[[], None] = _nobody
+        """Called when the registry changed."""
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -107,7 +178,7 @@ class Sync:
             self.wake.clear()
             try:
                 await self.refresh()
-                while await self.upload():
+                while await self._do_some():
                     pass
                 self._note(reachable=True)
                 backoff_s = POLL_S
@@ -121,6 +192,13 @@ class Sync:
                         await self.wake.wait()
             else:  # new rows are no reason to hurry an absent cloud
                 await asyncio.sleep(backoff_s)
+
+    async def _do_some(self) -> bool:
+        """Messages first, then each errand its turn; returns whether there may be more."""
+        more = await self.upload()
+        for errand in self.errands:
+            more |= await errand.run(self._cloud)
+        return more
 
     async def refresh(self) -> bool:
         """Take over the registry if it changed; returns whether it did.
@@ -139,6 +217,7 @@ class Sync:
             collars=len(registry.collars),
             grants=len(registry.grants),
         )
+        self.refreshed()
         return True
 
     async def upload(self) -> bool:
@@ -188,6 +267,10 @@ class Sync:
         else:
             log.warning("cloud.unreachable", error=error)
         self._reachable = reachable
+
+
+def _nobody() -> None:
+    """Is called when nobody cares."""
 
 
 def load_key(path: Path) -> Ed25519PrivateKey:

@@ -15,9 +15,13 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from gateway.alerts import acknowledge
-from gateway.api import views
+from gateway.api import collars, corrections, views
 from gateway.api.access import BEARER, require_owner
+from gateway.api.dependencies import HouseholdDep, Limit, OwnPet, Slug, StoreDep
 from gateway.api.limits import LimitBodies
+from gateway.corrections import count_queued
+from gateway.deliveries.ledger import count_open
+from gateway.deliveries.reports import count_unreported
 from gateway.errors import GatewayError
 from gateway.host import PluginHost
 from gateway.outbox import lag_by_stream
@@ -64,21 +68,13 @@ class StatusView(BaseModel):
     unjudged: int
     """Messages that some plugin has not seen yet."""
     lost: int
+    labels_queued: int
+    """Corrections that the cloud is still to be told of, or to forget."""
+    deliveries_open: int
+    """Models on their way to collars."""
+    reports_queued: int
+    """States of deliveries that the cloud is still to be told of."""
     plugins: dict[str, str]
-
-
-def _store(request: Request) -> Store:
-    return request.app.state.store
-
-
-def _household(request: Request) -> Household:
-    return request.app.state.household
-
-
-StoreDep = Annotated[Store, Depends(_store)]
-HouseholdDep = Annotated[Household, Depends(_household)]
-Limit = Annotated[int, Query(ge=1, le=5_000)]
-Slug = Annotated[str, Path(pattern=ID_PATTERN)]
 
 
 @open_router.get("/healthz")
@@ -104,15 +100,13 @@ async def pets(store: StoreDep, household: HouseholdDep) -> list[views.PetView]:
 async def history(
     store: StoreDep,
     household: HouseholdDep,
-    pet_id: Slug,
+    pet_id: OwnPet,
     kind: Annotated[list[Kind] | None, Query()] = None,
     since: AwareDatetime | None = None,
     until: AwareDatetime | None = None,
     limit: Limit = 2_000,
 ) -> list[views.HistoryEntry]:
     """A pet's epochs, fixes and events of the last day, or of the time asked for."""
-    if pet_id not in {collar.pet_id for collar in household.collars.values()}:
-        raise HTTPException(404, f"no pet {pet_id} in this home")
     kinds = [each for each in kind or SHOWN_KINDS if each in SHOWN_KINDS]
     upto = until or datetime.now(UTC) + timedelta(seconds=1)
     start = since or max(upto, EARLIEST + DEFAULT_SPAN) - DEFAULT_SPAN
@@ -204,13 +198,15 @@ async def refresh(request: Request, household: HouseholdDep) -> dict[str, int]:
 
 
 def make_app(store: Store, household: Household, host: PluginHost, token: str) -> FastAPI:
-    """The application; whoever serves it sets ``state.refresh``."""
+    """The application; whoever serves it sets ``state.refresh`` and ``state.wake_sync``."""
     app = FastAPI(title="Pawmesh gateway", version="1", docs_url=None, redoc_url=None)
     app.state.store, app.state.household, app.state.host = store, household, host
     app.state.token = token
     app.add_middleware(LimitBodies)
     app.include_router(open_router)
     app.include_router(router)
+    for each in (collars.router, corrections.router):
+        app.include_router(each, prefix=router.prefix, dependencies=router.dependencies)
     app.openapi = partial(with_problems, app.openapi)
 
     @app.exception_handler(AnyHTTPException)  # the framework's own too: 404, 405, no JSON
@@ -241,6 +237,9 @@ def _status(db: sqlite3.Connection, household: Household, plugins: dict[str, str
         ).fetchone()[0]
         or 0,
         lost=db.execute("SELECT coalesce(sum(lost), 0) FROM contiguity").fetchone()[0],
+        labels_queued=count_queued(db),
+        deliveries_open=count_open(db),
+        reports_queued=count_unreported(db),
         plugins=plugins,
     )
 

@@ -8,12 +8,14 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel
 
+from gateway.corrections import corrected
 from gateway.registry import Household
 from gateway.store import from_us, to_us
 from gateway.wire.codec import decode
 from gateway.wire.errors import Rejected
 from gateway.wire.messages import ActivityEpoch, Event, Fix
 from gateway.wire.topics import Kind, Topic
+from gateway.wire.uplink import EnrolledCollar
 
 STALE_AFTER = timedelta(minutes=5)  # five missed epochs
 
@@ -49,6 +51,8 @@ class PetView(BaseModel):
     online: bool
     behaviour: str | None
     """What it mostly did in the last minute we know of; ``null`` before the first."""
+    corrected: str | None
+    """What it did then by its owner's word, if the owner said so."""
     behaviour_at: datetime | None
     """Beginning of that minute, or of whatever period the collar sums over."""
     behaviour_until: datetime | None
@@ -123,7 +127,11 @@ class OutboxView(BaseModel):
 
 def pets(db: sqlite3.Connection, household: Household, now: datetime) -> list[PetView]:
     """Every pet of the home, as it is now."""
-    return [_pet(db, household, collar_id, now) for collar_id in sorted(household.collars)]
+    worn: dict[str, list[EnrolledCollar]] = {}
+    for collar in household.collars.values():
+        worn.setdefault(collar.pet_id, []).append(collar)
+    views = [_pet(db, household, collars, now) for collars in worn.values()]
+    return sorted(views, key=lambda view: view.collar_id)
 
 
 def history(
@@ -217,21 +225,26 @@ def _instant(us: int | None) -> datetime | None:
     return None if us is None else from_us(us)
 
 
-def _pet(db: sqlite3.Connection, household: Household, collar_id: str, now: datetime) -> PetView:
-    collar = household.collars[collar_id]
+def _pet(
+    db: sqlite3.Connection, household: Household, collars: list[EnrolledCollar], now: datetime
+) -> PetView:
+    """A pet, by the collar that it was given last; it is online if any of its collars is."""
+    collar = max(collars, key=lambda each: (each.assigned_at, each.collar_id))
     epoch, epoch_row = _last(db, household, collar.pet_id, Kind.EPOCH)
     fix, fix_row = _last(db, household, collar.pet_id, Kind.FIX)
-    online = db.execute(
-        "SELECT state = 'online' FROM presence WHERE collar_id = ?", (collar_id,)
-    ).fetchone()
+    states = (
+        db.execute("SELECT state FROM presence WHERE collar_id = ?", (each.collar_id,)).fetchone()
+        for each in collars
+    )
     heard_us = max((row["received_us"] for row in (epoch_row, fix_row) if row), default=0)
     view = PetView(
         pet_id=collar.pet_id,
         name=collar.pet_name,
         species=collar.species,
-        collar_id=collar_id,
-        online=bool(online and online[0]),
+        collar_id=collar.collar_id,
+        online=any(state is not None and state["state"] == "online" for state in states),
         behaviour=None,
+        corrected=None,
         behaviour_at=None,
         behaviour_until=None,
         heard_at=from_us(heard_us) if heard_us else None,
@@ -250,6 +263,7 @@ def _pet(db: sqlite3.Connection, household: Household, collar_id: str, now: date
         view.behaviour = max(seconds, key=lambda name: seconds[name]) if seconds else None
         view.behaviour_at = epoch.observed_at
         view.behaviour_until = epoch.observed_at + timedelta(seconds=epoch.period_s)
+        view.corrected = corrected(db, collar.pet_id, epoch.observed_at)
         view.odba_g, view.anomaly = epoch.odba_g, epoch.anomaly
         view.battery_pct = epoch.battery_pct
     if isinstance(fix, Fix):
