@@ -7,3 +7,7 @@ class TrainingError(Exception):
 
 class DatasetTooSmall(TrainingError):
     """A class or an animal is missing: collect more labels, or train on fewer classes."""
+
+
+class WeightsRefused(TrainingError):
+    """The weights to start from are not those of this network: use the file beside the model."""

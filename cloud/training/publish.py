@@ -10,9 +10,16 @@ import msgspec
 from plugins.sdk.manifest import MANIFEST_FILE, Manifest
 
 CARD_FILE = "card.json"
+WEIGHTS_FILE = "weights.npz"  # stays with whoever trains; no collar gets it
 
 
-def publish(folder: Path, manifest: Manifest, model: bytes, card: Mapping[str, Any]) -> None:
+def publish(
+    folder: Path,
+    manifest: Manifest,
+    model: bytes,
+    card: Mapping[str, Any],
+    weights: bytes | None = None,
+) -> None:
     """Write a package; what the folder held of an older one is replaced.
 
     Args:
@@ -20,11 +27,16 @@ def publish(folder: Path, manifest: Manifest, model: bytes, card: Mapping[str, A
         manifest: With the model's digest in it.
         model: The .tflite in canonical form.
         card: How it was made and how good it is; anything JSON can say.
+        weights: What a later training may start from; an older file goes if there are none.
     """
     if manifest.model is None:
         raise ValueError("a model package has a [model]")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / manifest.model.file).write_bytes(model)
+    if weights is None:
+        (folder / WEIGHTS_FILE).unlink(missing_ok=True)
+    else:
+        (folder / WEIGHTS_FILE).write_bytes(weights)
     (folder / CARD_FILE).write_text(json.dumps(card, indent=1) + "\n", "utf-8")
     (folder / MANIFEST_FILE).write_text(toml(msgspec.to_builtins(manifest)), "utf-8")
 
