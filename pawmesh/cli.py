@@ -14,6 +14,7 @@ import plugins
 from collar_sim.animal import Scenario
 from pawmesh import (
     health,
+    record,  # noqa: F401 - registers its commands
     replay,  # noqa: F401 - registers its command
 )
 from pawmesh.backup import commands as _backup  # noqa: F401 - registers its commands
