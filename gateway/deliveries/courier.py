@@ -35,9 +35,7 @@ from gateway.registry import Household
 from gateway.slots import derive_words
 from gateway.store import Store
 from gateway.store.store import count
-from gateway.wire.errors import TooLarge
 from gateway.wire.messages import ModelAnswer, ModelState
-from gateway.wire.release import ModelRefusal
 from gateway.wire.topics import Kind
 from gateway.wire.uplink import ModelPackage
 
@@ -139,7 +137,7 @@ class Courier:
             await self._tick()
         if self._downlink.is_open:
             self._give_up_waiting(now_s)
-            await self._offer_due(now_s)
+            self._offer_due(now_s)
 
     def _plan_all(self, db: sqlite3.Connection) -> None:
         now = datetime.now(UTC)
@@ -269,7 +267,7 @@ class Courier:
                 talk = self._talks[collar_id]
                 self._schedule(talk, max(now_s, talk.offered_s + talk.patience_s()))
 
-    async def _offer_due(self, now_s: float) -> None:
+    def _offer_due(self, now_s: float) -> None:
         while self._due and self._due[0][0] <= now_s:
             due_s, collar_id = self._due[0]
             talk = self._talks.get(collar_id)
@@ -278,15 +276,10 @@ class Courier:
                 return
             heapq.heappop(self._due)
             if talk is not None and not is_void:
-                await self._offer(talk, now_s)
+                self._offer(talk, now_s)
 
-    async def _offer(self, talk: Talk, now_s: float) -> None:
-        try:
-            self._downlink.say(talk.collar_id, Kind.OFFER, talk.offer(now_s))
-        except TooLarge as error:
-            del self._talks[talk.collar_id]
-            await self._write([_final(talk, _too_large(talk, str(error)))], set())
-            return
+    def _offer(self, talk: Talk, now_s: float) -> None:
+        self._downlink.say(talk.collar_id, Kind.OFFER, talk.offer(now_s))
         if talk.collar_id in self._offline:  # nothing is expected, so it takes nobody's place
             self._schedule(talk, now_s + MAX_PATIENCE_S)
         else:
@@ -323,14 +316,4 @@ def _final(talk: Talk, answer: ModelAnswer) -> Change:
         state=answer.state,
         reason=answer.reason if answer.state is ModelState.REFUSED else None,
         detail=detail,
-    )
-
-
-def _too_large(talk: Talk, detail: str) -> ModelAnswer:
-    return ModelAnswer(
-        collar_id=talk.collar_id,
-        rollout=talk.rollout,
-        state=ModelState.REFUSED,
-        reason=ModelRefusal.TOO_LARGE,
-        detail=f"the offer itself: {detail}",
     )

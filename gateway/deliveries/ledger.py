@@ -11,7 +11,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from gateway.registry import Household
-from gateway.slots import held_slots, last_word
+from gateway.slots import HeldSlot, held_slots, last_word
 from gateway.store import to_us
 from gateway.wire.messages import Key, ModelState
 from gateway.wire.release import ModelRefusal
@@ -84,26 +84,48 @@ def compare(db: sqlite3.Connection, collar_id: str, now: datetime) -> None:
            (SELECT max(id) FROM delivery WHERE collar_id = ? GROUP BY slot)""",
         (collar_id,),
     ).fetchall():
-        held, state = slots.get(row["slot"]), ModelState(row["state"])
+        state, reason = ModelState(row["state"]), row["reason"]
+        held = slots.get(row["slot"])
+        is_over = state in (ModelState.INSTALLED, ModelState.REFUSED)
         seen = None if row["seen_boot"] is None else Key(row["seen_boot"], row["seen_seq"])
-        is_news = seen is None or word > seen
-        is_open = state in (ModelState.PENDING, ModelState.RECEIVING)
-        if held is not None and held.sha256 == row["sha256"]:
-            ended = row["reason"] == ModelRefusal.SUPERSEDED  # too late: the collar had it already
-            if is_open or ended:
+        if held is not None and _is_it(held, row):
+            ended = reason == ModelRefusal.SUPERSEDED  # too late: the collar had it already
+            if ended or not is_over:
                 settle(db, row["id"], ModelState.INSTALLED, now)
-            if state is not ModelState.REFUSED or ended:
+            if ended or state is not ModelState.REFUSED:
                 _see(db, row["id"], word)
-        elif held is None and is_open:
-            detail = f"its slots are {', '.join(sorted(slots)) or 'none'}"
+        elif not slots and not is_over:
+            detail = "the collar runs no models"
             settle(db, row["id"], ModelState.REFUSED, now, ModelRefusal.UNKNOWN_SLOT, detail)
             _see(db, row["id"], word)
-        elif held is not None and row["reason"] == ModelRefusal.UNKNOWN_SLOT and is_news:
+        elif seen is None or word <= seen:
+            continue  # it was said before
+        elif slots and reason == ModelRefusal.UNKNOWN_SLOT:
             settle(db, row["id"], ModelState.PENDING, now)
-        elif state is ModelState.INSTALLED and seen is not None and is_news:
+        elif state is ModelState.INSTALLED and _gave_up(held, row, seen):
             now_runs = f"{held.package}@{held.version}" if held else "nothing in that slot"
             detail = f"it was installed and given up again: the collar runs {now_runs}"
             settle(db, row["id"], ModelState.REFUSED, now, ModelRefusal.SELF_TEST_FAILED, detail)
+
+
+def _is_it(held: HeldSlot, row: sqlite3.Row) -> bool:
+    """Whether a slot holds what is delivered: the same bytes may come under another version."""
+    return (held.package, held.version, held.sha256) == (
+        row["package"],
+        row["version"],
+        row["sha256"],
+    )
+
+
+def _gave_up(held: HeldSlot | None, row: sqlite3.Row, seen: Key) -> bool:
+    """Whether a slot that held what was delivered holds something else.
+
+    A collar that said ``installed`` and was not heard of its slots since may call the same bytes
+    by the version that it has them from.
+    """
+    if held is None or held.sha256 != row["sha256"]:
+        return True
+    return seen.seq != LAST_OF_BOOT
 
 
 def note_progress(db: sqlite3.Connection, delivery_id: int, next_chunk: int, now: datetime) -> None:
