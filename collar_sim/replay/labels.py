@@ -118,7 +118,11 @@ def score(tallies: Mapping[str, Tally], meant: Mapping[str, Behaviour | None]) -
             for name, count in said.items():
                 row[name] = row.get(name, 0) + count
         decided[animal] = total, total - unsure
-    scored = {animal: rows for animal, rows in confusions.items() if rows}
+    scored = {
+        animal: {each.value: rows[each.value] for each in Behaviour if each.value in rows}
+        for animal, rows in confusions.items()
+        if rows
+    }
     windows = sum(total for total, _ in decided.values())
     f1 = {animal: {name: _f1(rows, name) for name in rows} for animal, rows in scored.items()}
     support = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from collar_sim.replay.errors import RecordingError
 
 TOLERANCE = 0.10  # one good logger, asked for 16.4 Hz, delivers 17.4 in half of its sessions
+AGREES = 0.002  # what clocks at both ends of a minute are wrong by
 SLOWEST_HZ, FASTEST_HZ = 6.0, 2_000.0  # a dog's strides are up to 3 a second: Nyquist
 NAMED = 8  # sessions in one message
 
@@ -30,8 +31,8 @@ def rates_of(sessions: list[Measured], asked_hz: float | None, column: str | Non
     Raises:
         RecordingError: Clock and user contradict each other, or no rate is known.
 
-    >>> rates_of([Measured("a", 16.43), Measured("b", None)], 16.4, "t")
-    [16.43, 16.4]
+    >>> rates_of([Measured("a", 16.5), Measured("b", None)], 16.4, "t")
+    [16.5, 16.4]
     """
     if asked_hz is not None:
         _require_usable(asked_hz, "--rate-hz")
@@ -48,7 +49,8 @@ def rates_of(sessions: list[Measured], asked_hz: float | None, column: str | Non
     wrong = [s for s in sessions if s.rate_hz and abs(s.rate_hz / asked_hz - 1) > TOLERANCE]
     if wrong:
         raise RecordingError(_contradiction(sessions, wrong, asked_hz, column))
-    return [each.rate_hz or asked_hz for each in sessions]
+    measured = [each.rate_hz or asked_hz for each in sessions]
+    return [asked_hz if abs(hz / asked_hz - 1) <= AGREES else hz for hz in measured]
 
 
 def _by_clock(sessions: list[Measured], column: str | None) -> list[float]:

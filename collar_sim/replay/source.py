@@ -18,6 +18,7 @@ from collar_sim.replay.stretches import Stretch
 
 FloatArray = NDArray[np.float32]
 
+LENIENT = 0.01  # of a window: one sample at its end, which a clock may be off by
 BATCH = 64  # minutes per pass through the models: 960 windows, as a fleet's
 
 
@@ -100,7 +101,9 @@ class MotionSource:
 
     def _stretch(self, stretch: Stretch, first: int) -> Iterator[list[Step]]:
         windows = windows_in(stretch)
-        imu = to_firmware(stretch.imu, stretch.rate_hz)[: windows * WINDOW_SAMPLES]
+        size = windows * WINDOW_SAMPLES
+        imu = to_firmware(stretch.imu, stretch.rate_hz)[:size]
+        imu = np.pad(imu, ((0, size - len(imu)), (0, 0)), mode="edge")
         words = self._words_of(stretch, windows)
         whole = windows // WINDOWS
         size = WINDOWS * WINDOW_SAMPLES
@@ -137,7 +140,7 @@ class MotionSource:
 def windows_in(stretch: Stretch) -> int:
     """Whole windows that a stretch fills.
 
-    >>> windows_in(Stretch("s", 0, 50.0, np.zeros((399, 6), np.float32), np.zeros(399, np.int32)))
+    >>> windows_in(Stretch("s", 0, 50.0, np.zeros((390, 6), np.float32), np.zeros(390, np.int32)))
     1
     """
-    return int(len(stretch.imu) / stretch.rate_hz / WINDOW_S + 1e-9)
+    return int(len(stretch.imu) / stretch.rate_hz / WINDOW_S + LENIENT)
