@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
@@ -17,12 +18,18 @@ from pydantic import SecretStr
 from cloud.api.app import create_app
 from cloud.settings import Settings
 from gateway.wire import seal as sealing
+from gateway.wire import windows
 from gateway.wire.grants import Grant
 from gateway.wire.messages import Seal
 from gateway.wire.topics import Kind
 from gateway.wire.uplink import (
     CONTENT_TYPE,
+    DeliveryReport,
+    DeliveryReports,
     Group,
+    LabelBatch,
+    LabelReceipt,
+    OwnerLabel,
     Registry,
     Row,
     UplinkBatch,
@@ -80,6 +87,20 @@ class Device:
 
     def event(self, seq: int, observed_at: datetime, boot: int = 1, **more: Any) -> dict[str, Any]:
         content = {"name": "scratch", "confidence": 0.75, "duration_s": 3.5}
+        return self.header(boot, seq, observed_at) | content | more
+
+    def window(
+        self, seq: int, observed_at: datetime, imu: Any = None, boot: int = 1, **more: Any
+    ) -> dict[str, Any]:
+        content = {
+            "rate_hz": 25.0,
+            "acc_g_per_lsb": windows.ACC_G_PER_LSB,
+            "gyr_dps_per_lsb": windows.GYR_DPS_PER_LSB,
+            "samples": windows.pack(np.zeros((100, 6), np.float32) if imu is None else imu),
+            "label": "rest",
+            "confidence": 0.5,
+            "choice": "random",
+        }
         return self.header(boot, seq, observed_at) | content | more
 
     def group(
@@ -157,13 +178,17 @@ class Home:
         assert response.status_code == expect, response.text
         return response.json() if response.content else None
 
-    async def enrol(self, count: int = 1, **more: Any) -> list[Device]:
+    async def enrol(
+        self, count: int = 1, pet_ids: list[str] | None = None, **more: Any
+    ) -> list[Device]:
         keys = [Ed25519PrivateKey.generate() for _ in range(count)]
         since = (datetime.now(UTC) - timedelta(days=30)).isoformat()
         pets = [
             {"name": f"Rex {n}", "public_key": public_bytes(key).hex(), "assigned_at": since}
             for n, key in enumerate(keys)
         ]
+        for pet, pet_id in zip(pets, pet_ids or [], strict=False):
+            pet["pet_id"] = pet_id
         body = {"household_id": self.household_id, "site_id": self.site, "pets": pets} | more
         made = await self.cloud.operator("POST", "/v1/enrol", body, expect=201)
         return [Device(**each, key=key) for each, key in zip(made, keys, strict=True)]
@@ -205,6 +230,18 @@ class Home:
         response = await self.signed("POST", "/v1/uplink", pack_body(batch))
         assert response.status_code == 200, response.text
         return unpack_body(response.content, UplinkReceipt)
+
+    async def say(self, *labels: OwnerLabel, site: str | None = None) -> LabelReceipt:
+        batch = LabelBatch(site=site or self.site, labels=list(labels))
+        response = await self.signed("POST", "/v1/labels", pack_body(batch))
+        assert response.status_code == 200, response.text
+        return unpack_body(response.content, LabelReceipt)
+
+    async def report(self, *reports: DeliveryReport) -> Any:
+        body = pack_body(DeliveryReports(site=self.site, reports=list(reports)))
+        response = await self.signed("POST", "/v1/rollouts/reports", body)
+        assert response.status_code == 200, response.text
+        return response.json()
 
     async def registry(self) -> Registry:
         response = await self.signed("GET", "/v1/registry")
