@@ -10,14 +10,16 @@ class Html(str):
     __slots__ = ()
 
 
-def tag(name: str, css_class: str, *inside: str, style: str = "", title: str = "") -> Html:
+def tag(name: str, css_class: str, *inside: str, **attributes: str) -> Html:
     """An element of a class; what is inside is escaped unless it is ``Html``.
+
+    Attributes that are empty are left out; ``aria_label`` is written ``aria-label``.
 
     >>> tag("div", "pm-name", "<b>Rex</b>")
     '<div class="pm-name">&lt;b&gt;Rex&lt;/b&gt;</div>'
     """
-    attributes = {"class": css_class, "style": style, "title": title}
-    given = "".join(f' {key}="{escape(value)}"' for key, value in attributes.items() if value)
+    named = {"class": css_class, **{key.replace("_", "-"): v for key, v in attributes.items()}}
+    given = "".join(f' {key}="{escape(value)}"' for key, value in named.items() if value)
     return Html(f"<{name}{given}>{joined(inside)}</{name}>")
 
 
@@ -28,10 +30,16 @@ def joined(parts: Iterable[str]) -> Html:
 
 def icon(name: str) -> Html:
     """A Material Symbol, from the font that Streamlit brings along."""
-    return Html(f'<span class="pm-icon" aria-hidden="true">{escape(name)}</span>')
+    return Html(f'<span class="pm-icon" aria-hidden="true" translate="no">{escape(name)}</span>')
 
 
 def chip(icon_name: str, text: str, tone: str = "", title: str = "") -> Html:
     """A small label; ``tone`` colours it."""
     css_class = f"pm-chip pm-{tone}" if tone else "pm-chip"
     return tag("span", css_class, icon(icon_name), text, title=title)
+
+
+def note(icon_name: str, text: str, tone: str = "", role: str = "") -> Html:
+    """A sentence on a tinted ground."""
+    css_class = f"pm-note pm-{tone}" if tone else "pm-note"
+    return tag("div", css_class, icon(icon_name), tag("span", "", text), role=role)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboard.answers import Fix, Place, Zone
+from dashboard.answers import Fix, Pet, Place, Zone
 from dashboard.words import length
 
 M_PER_DEG = 111_195.0  # of latitude, on a sphere of the Earth's mean radius (6,371 km)
@@ -45,6 +45,12 @@ def origin_of(zones: Mapping[str, Zone], points: Iterable[Fix | Place]) -> Origi
     for point in points:
         return Origin(point.lat_deg, point.lon_deg)
     return None
+
+
+def home_of(pets: Sequence[Pet], zones: Mapping[str, Zone]) -> Origin | None:
+    """The point that a map of everyone is drawn around; none as long as nothing is known."""
+    places = [pet.place for pet in pets if pet.place is not None]
+    return origin_of(zones, places)
 
 
 def direction(east_m: float, north_m: float) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -17,16 +18,27 @@ class Settings(BaseSettings):
     gateway_url: str = "http://127.0.0.1:8601"
     """Where the home's gateway answers."""
     gateway_token_file: Path | None = None
-    """The gateway's ``gateway.token``. On the gateway's own machine and user it is not needed."""
+    """The gateway's ``gateway.token``. To *look* it is not needed on the gateway's own machine and
+    user; to correct what a collar said, it is."""
     cloud_url: str | None = None
-    """Where the cloud answers; the first page does without it."""
+    """Where the cloud answers, with which owners sign in; without it nobody can."""
+    state_dir: Path = Path("dashboard-data")
+    """Holds who is signed in (``sessions.json``) and who may sign in while the cloud is away
+    (``owners.json``)."""
     host: str = "127.0.0.1"
     """Address that the page is served on."""
-    port: int = 8602
+    port: int = Field(default=8602, ge=1, le=65535)
     """Port that the page is served on."""
     allowed_hosts: list[str] = []
     """Names the page may be called by in a browser (a JSON list); by default any, except on
     loopback, where it is only this machine's: no other web page can then reach it by a name."""
+    https: bool = False
+    """A proxy in front makes the page reached by HTTPS: its cookie then never goes without."""
+    tile_url: str | None = Field(default=None, pattern=r"^https?://[^\s;,'\"]+\{z\}[^\s;,'\"]*$")
+    """Map tiles under the places, such as ``https://tiles.example/{z}/{x}/{y}.png``. Without it
+    the map is drawn from what is at home alone. Whoever serves tiles learns where you live."""
+    tile_credit: str = Field(default="", max_length=120)
+    """Whom the map tiles are by, as their licence wants it said."""
 
     @property
     def browser_hosts(self) -> list[str]:

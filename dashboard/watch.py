@@ -10,9 +10,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from dashboard.answers import Alert, Epoch, Fix, Leaving, Pet, Status, Zone, one_card_each
+from dashboard.answers import (
+    Alert,
+    Correction,
+    Epoch,
+    Fix,
+    Leaving,
+    Pet,
+    Status,
+    Zone,
+    one_card_each,
+)
 from dashboard.day import DAY, HOUR
-from dashboard.errors import GatewayTrouble
+from dashboard.errors import GatewayOlder, GatewayTrouble
 from dashboard.gateway import Gateway
 
 TRACK = timedelta(hours=1)
@@ -24,11 +34,11 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class House:
-    """How the gateway is, and the last message that was allowed to leave."""
+class Home:
+    """How the gateway is, and the last messages that were allowed to leave, newest first."""
 
     status: Status
-    leaving: Leaving | None
+    leaving: list[Leaving]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +50,19 @@ class Look:
     zones: dict[str, Zone]
     tracks: dict[str, list[Fix]]
     days: dict[str, list[Epoch]]
-    house: House | None
+    corrections: dict[str, list[Correction] | None]
+    """What the owner said, by pet; ``None`` where the gateway is too old to be told."""
+    home: Home | None
     trouble_of: dict[str, str]
     """Why the track or the day of a pet is old or missing, by pet."""
     trouble: str | None
     """Why the gateway said nothing: then all of this is from ``seen_at``."""
     seen_at: datetime | None
     """When the gateway last answered; ``None``: never yet."""
+
+    def pet(self, pet_id: str) -> Pet | None:
+        """The pet of this id, if it is of this home."""
+        return next((pet for pet in self.pets if pet.pet_id == pet_id), None)
 
 
 @dataclass(slots=True)
@@ -56,6 +72,16 @@ class Kept(Generic[T]):
     value: T
     stamp: datetime | None
     asked_at: datetime
+
+
+def every(pets: Sequence[Pet]) -> set[str]:
+    """All of them."""
+    return {pet.pet_id for pet in pets}
+
+
+def none(_: Sequence[Pet]) -> set[str]:
+    """None of them."""
+    return set()
 
 
 @dataclass(slots=True)
@@ -69,14 +95,24 @@ class Watch:
     _zones: dict[str, Zone] = field(default_factory=dict[str, Zone])
     _tracks: dict[str, Kept[list[Fix]]] = field(default_factory=dict[str, Kept[list[Fix]]])
     _days: dict[str, Kept[list[Epoch]]] = field(default_factory=dict[str, Kept[list[Epoch]]])
-    _house: Kept[House] | None = None
+    _said: dict[str, Kept[list[Correction] | None]] = field(
+        default_factory=dict[str, Kept[list[Correction] | None]]
+    )
+    _home: Kept[Home] | None = None
 
-    def look(self, now: datetime, unfolded: Callable[[Sequence[Pet]], Container[str]]) -> Look:
+    def look(
+        self,
+        now: datetime,
+        *,
+        days: Callable[[Sequence[Pet]], Container[str]] = none,
+        tracks: Callable[[Sequence[Pet]], Container[str]] = none,
+    ) -> Look:
         """Ask for what is new.
 
         Args:
             now: By this machine's clock, aware.
-            unfolded: Of all the pets, whose track and day are shown; no others are asked for.
+            days: Of all the pets, whose last day is shown; no others are asked for.
+            tracks: Likewise of their tracks.
         """
         trouble: str | None = None
         trouble_of: dict[str, str] = {}
@@ -85,66 +121,62 @@ class Watch:
         except GatewayTrouble as error:
             trouble = str(error)
         else:
-            shown = unfolded(self._pets)
+            with_day, with_track = days(self._pets), tracks(self._pets)
             for pet in self._pets:
-                if pet.pet_id in shown:
-                    try:
-                        self._ask_past(pet, now)
-                    except GatewayTrouble as error:
-                        trouble_of[pet.pet_id] = str(error)
+                try:
+                    if pet.pet_id in with_track:
+                        self._ask_track(pet, now)
+                    if pet.pet_id in with_day:
+                        self._ask_day(pet, now)
+                except GatewayTrouble as error:
+                    trouble_of[pet.pet_id] = str(error)
         return Look(
             pets=self._pets,
             alerts=self._alerts,
             zones=self._zones,
             tracks={pet_id: kept.value for pet_id, kept in self._tracks.items()},
             days={pet_id: kept.value for pet_id, kept in self._days.items()},
-            house=self._house.value if self._house else None,
+            corrections={pet_id: kept.value for pet_id, kept in self._said.items()},
+            home=self._home.value if self._home else None,
             trouble_of=trouble_of,
             trouble=trouble,
             seen_at=self.seen_at,
         )
 
+    def said_something(self, pet_id: str) -> None:
+        """The owner corrected this pet: ask for it again at the next look."""
+        self._said.pop(pet_id, None)
+
     def _ask_now(self, now: datetime) -> None:
         pets, alerts, zones = self.gateway.pets(), self.gateway.alerts(), self.gateway.zones()
         self._pets, self._alerts, self._zones = one_card_each(pets), alerts, zones
         self.seen_at = now
-        if self._house is None or now - self._house.asked_at >= HOUSE_REST:
+        if self._home is None or now - self._home.asked_at >= HOUSE_REST:
             with suppress(GatewayTrouble):  # the pets matter more; it is asked again next time
-                leaving = self.gateway.leaving()
-                house = House(self.gateway.status(), leaving[0] if leaving else None)
-                self._house = Kept(house, None, now)
+                home = Home(self.gateway.status(), self.gateway.leaving())
+                self._home = Kept(home, None, now)
 
-    def _ask_past(self, pet: Pet, now: datetime) -> None:
-        _renew(
-            self._tracks,
-            pet.pet_id,
-            pet.place.observed_at if pet.place else None,
-            now,
-            timedelta(0),
-            lambda: self.gateway.fixes(pet.pet_id, now - TRACK),
-        )
-        _renew(
-            self._days,
-            pet.pet_id,
-            pet.behaviour_at,
-            now,
-            DAY_REST,
-            lambda: self.gateway.epochs(pet.pet_id, now - DAY - HOUR),
-        )
+    def _ask_track(self, pet: Pet, now: datetime) -> None:
+        stamp = pet.place.observed_at if pet.place else None
+        kept = self._tracks.get(pet.pet_id)
+        if kept is None or kept.stamp != stamp or now - kept.asked_at >= LATE_NEWS:
+            fixes = self.gateway.fixes(pet.pet_id, now - TRACK)
+            self._tracks[pet.pet_id] = Kept(fixes, stamp, now)
 
-
-def _renew(
-    kept: dict[str, Kept[T]],
-    pet_id: str,
-    stamp: datetime | None,
-    now: datetime,
-    rest: timedelta,
-    ask: Callable[[], T],
-) -> None:
-    """Ask again if there is news since last time, or if it is time to look for late news."""
-    last = kept.get(pet_id)
-    if last is not None:
-        news_rest = rest if last.value else timedelta(0)  # the first news is shown at once
-        if now - last.asked_at < (LATE_NEWS if stamp == last.stamp else news_rest):
-            return
-    kept[pet_id] = Kept(ask(), stamp, now)
+    def _ask_day(self, pet: Pet, now: datetime) -> None:
+        kept = self._days.get(pet.pet_id)
+        rested = kept is None or now - kept.asked_at >= DAY_REST
+        if kept is None or (
+            rested and (kept.stamp != pet.behaviour_at or now - kept.asked_at >= LATE_NEWS)
+        ):
+            # an epoch is of an hour at most, and counts from its beginning
+            epochs = self.gateway.epochs(pet.pet_id, now - DAY - HOUR)
+            self._days[pet.pet_id] = Kept(epochs, pet.behaviour_at, now)
+        said = self._said.get(pet.pet_id)
+        if said is None or now - said.asked_at >= DAY_REST:
+            corrections: list[Correction] | None
+            try:
+                corrections = self.gateway.corrections(pet.pet_id, now - DAY - HOUR)
+            except GatewayOlder:
+                corrections = None
+            self._said[pet.pet_id] = Kept(corrections, None, now)

@@ -167,6 +167,7 @@ class Platform:
                 "DASHBOARD_GATEWAY_URL": self.gateway_url,
                 "DASHBOARD_GATEWAY_TOKEN_FILE": str(self.house.gateway / "gateway.token"),
                 "DASHBOARD_CLOUD_URL": self.cloud_url,
+                "DASHBOARD_STATE_DIR": str(self.house.data_dir / "dashboard"),
             },
             ready=_answers(f"{self.dashboard_url}/_stcore/health"),
         )
