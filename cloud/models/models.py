@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import psycopg
-from psycopg.rows import class_row
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from cloud.db import Connection, load_queries
@@ -163,9 +163,9 @@ def add_model(connection: psycopg.Connection[Any], new: NewModel) -> int | None:
 
 async def list_models(connection: Connection, limit: int) -> list[ModelInfo]:
     """All models, the newest first."""
-    async with connection.cursor(row_factory=class_row(ModelInfo)) as cursor:
+    async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(SQL["list_models"], {"limit": limit})
-        return await cursor.fetchall()
+        return msgspec.convert(await cursor.fetchall(), list[ModelInfo])
 
 
 async def model_card(connection: Connection, package: str, version: str) -> ModelCard:
@@ -175,9 +175,9 @@ async def model_card(connection: Connection, package: str, version: str) -> Mode
         NotFound: There is none of this version.
     """
     values = {"package": package, "version": version}
-    async with connection.cursor(row_factory=class_row(ModelCard)) as cursor:
+    async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(SQL["models_of_version"], values)
         found = await cursor.fetchone()
     if found is None:
         raise NotFound(f"no model {package}@{version}")
-    return found
+    return msgspec.convert(found, ModelCard)

@@ -24,7 +24,7 @@ WITH touched AS (
 UPDATE site SET version = version + 1 FROM touched WHERE site.site_id = touched.site_id;
 
 -- deployments -- of each of the site's collars and slots the newest rollout
-SELECT rollout_id, newest.slot, package, version, sha256, array_agg(collar_id ORDER BY collar_id)
+SELECT rollout_id, newest.slot, package, version, sha256, array_agg(collar_id::text ORDER BY collar_id)
 FROM (
     SELECT DISTINCT ON (c.collar_id, r.slot) c.collar_id, r.slot, r.rollout_id, r.rollout_no,
            r.model_id

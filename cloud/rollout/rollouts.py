@@ -185,6 +185,6 @@ def state_of(pending: int, receiving: int, superseded: bool) -> RolloutState:
 
 
 def _rollout(row: dict[str, Any]) -> Rollout:
-    superseded, installed = row.pop("superseded"), row.pop("installed")
+    superseded, installed, stage = (row.pop(name) for name in ("superseded", "installed", "stage"))
     state = state_of(row["pending"], row["receiving"], superseded)
-    return Rollout(**row, state=state, updated=installed)
+    return Rollout(**row, stage=Stage(stage), state=state, updated=installed)

@@ -8,9 +8,10 @@ from enum import StrEnum
 from time import monotonic, sleep
 from typing import Any
 
+import msgspec
 import psycopg
 import structlog
-from psycopg.rows import class_row
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from cloud.db import Connection, load_queries
@@ -97,9 +98,9 @@ async def list_runs(
     connection: Connection, owner_id: str | None, limit: int, run_id: str | None = None
 ) -> list[Run]:
     """Runs, the newest first; of their reports what the caller may see."""
-    async with connection.cursor(row_factory=class_row(Run)) as cursor:
+    async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(SQL["list_runs"], {"limit": limit, "run_id": run_id})
-        found = await cursor.fetchall()
+        found = msgspec.convert(await cursor.fetchall(), list[Run])
     if owner_id is None:
         return found
     owned = await (await connection.execute(SQL["owned"], {"owner_id": owner_id})).fetchall()
