@@ -22,7 +22,7 @@ from plugins.sdk.package import Package, admitted
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "plugins"
 RAW = (SHIPPED / "activity" / "model.tflite").read_bytes()
-SHAPE, OUTPUTS = (1, 100, 1, 6), 4
+SHAPE, OUTPUTS = (1, 100, 1, 6), 10
 
 
 def admit_activity(raw: bytes, budget: Budget = COLLAR_BUDGET) -> bytes:

@@ -64,8 +64,8 @@ def test_both_interpreters_say_the_same(activity, golden):
     micro = MicroClassifier(activity).predict(windows)
     litert = LiteRtClassifier(activity).predict(windows)
     assert np.abs(micro - litert).max() < 0.1  # a few steps of int8, of which one is 1/256
-    clear = np.abs(np.diff(np.sort(micro, axis=1)[:, -2:], axis=1))[:, 0] > 0.1
-    assert clear.mean() > 0.95
+    clear = np.abs(np.diff(np.sort(micro, axis=1)[:, -2:], axis=1))[:, 0] > 0.2
+    assert clear.mean() > 0.9
     assert np.array_equal(micro.argmax(1)[clear], litert.argmax(1)[clear])
 
 
@@ -80,7 +80,7 @@ def test_a_batch_gives_what_one_by_one_gives(activity, golden):
 
 def test_no_windows_give_no_scores(activity, anomaly):
     none = np.zeros((0, 100, 6), np.float32)
-    assert LiteRtClassifier(activity).predict(none).shape == (0, 4)
+    assert LiteRtClassifier(activity).predict(none).shape == (0, 10)
     assert decide(_model(activity), LiteRtClassifier(activity).predict(none)) == []
     assert AnomalyScorer(anomaly, LiteRtClassifier(anomaly)).score(none).shape == (0,)
 
@@ -92,7 +92,10 @@ def test_the_shipped_activity_model_knows_strangers(activity, golden):
     scores = LiteRtClassifier(activity).predict(windows[healthy])
     assert np.allclose(scores.sum(axis=1), 1.0, atol=0.02)
     labels = np.array(model.labels)[scores.argmax(axis=1)]
-    assert np.mean(labels == behaviours[healthy]) > 0.85
+    right = labels == behaviours[healthy]
+    assert right.mean() > 0.8
+    moving = ~np.isin(behaviours[healthy], [Behaviour.SLEEP, Behaviour.REST])
+    assert right[moving].mean() > 0.9  # who lies still for four seconds may be asleep or not
 
 
 def test_abstaining_makes_the_rest_more_often_right(activity, golden):
