@@ -194,12 +194,15 @@ class Secrets:
         self._give(path)
 
     def _give(self, path: Path) -> None:
-        """As root: to the user of the container that reads it, or to whose folder this is."""
-        if os.geteuid() == 0:
-            of_folder = self.path.parent.stat()
-            reader = READERS.get(path.name)
-            uid, gid = (reader, reader) if reader else (of_folder.st_uid, of_folder.st_gid)
-            os.chown(path, uid, gid)
+        give(path, self.path.parent, READERS.get(path.name))
+
+
+def give(path: Path, like: Path, reader: int | None = None) -> None:
+    """As root: to the user of the container that reads it, else to whom a folder belongs."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        uid, gid = (owner.st_uid, owner.st_gid) if reader is None else (reader, reader)
+        os.chown(path, uid, gid)
 
 
 def require_id(text: str) -> None:

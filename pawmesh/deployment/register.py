@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from pawmesh.deployment.folder import BROKER_PORT, Secrets
+from pawmesh.deployment.folder import BROKER_PORT, Secrets, give
 from pawmesh.deployment.logins import collars_login
 from pawmesh.embedded.server import write_private
 from pawmesh.errors import PawmeshError
@@ -87,6 +87,8 @@ class Deployment:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         key_file = folder / f"{keys.collar_id}.json"
         write_private(key_file, json.dumps(asdict(keys), indent=1) + "\n")
+        for made in (folder, key_file):
+            give(made, folder.parent)
         password_file = self.secrets.site(site) / "collars.password"
         return {
             "collar_id": keys.collar_id,

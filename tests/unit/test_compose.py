@@ -26,6 +26,7 @@ from cloud.settings import Settings as CloudSettings
 from dashboard.settings import Settings as DashboardSettings
 from gateway.main import Settings as GatewaySettings
 from pawmesh.deployment import folder as deployment
+from pawmesh.deployment.commands import deploy_app
 from pawmesh.deployment.folder import Secrets
 
 ROOT = Path(__file__).parents[2]
@@ -246,6 +247,59 @@ class TestSecrets:
             field = Path(path).name.upper().removeprefix(prefix).lower()
             assert field in SETTINGS[prefix].model_fields, path
             assert service["environment"]["PAWMESH_SECRETS_DIR"] == "/run/secrets"
+
+
+class TestTheHowTo:
+    page = (ROOT / "docs" / "how-to" / "deploy.md").read_text("utf-8")
+
+    def test_its_commands_are_the_operators(self) -> None:
+        shown = re.findall(r"run --rm operator ([^\n#]+)", self.page)
+        assert {each.split()[0] for each in shown} == {
+            *("prepare", "owner", "collar", "rules", "certificate", "site"),
+        }
+        for each in shown:
+            command, bound, _ = deploy_app.parse_args(
+                shlex.split(each.partition("&&")[0]), print_error=False, exit_on_error=False
+            )
+            assert command.__name__ == each.split()[0]
+            assert bound.arguments or command.__name__ in ("rules", "certificate")
+
+    def test_its_variables_are_those_of_the_compose_file(self) -> None:
+        text = (ROOT / "compose.yaml").read_text("utf-8")
+        known = set(re.findall(r"\$\{(\w+):-", text))
+        [block] = re.findall(r"```text\n(.*?)```", self.page, re.DOTALL)
+        assert {line.partition("=")[0] for line in block.splitlines()} <= known
+        assert set(re.findall(r"`(PAWMESH_\w+_BIND)`", self.page)) <= known
+        for name in re.findall(r"`(DASHBOARD_\w+)`", self.page):
+            assert unknown_variables({"environment": {name: ""}}) == []
+
+    def test_the_second_sites_file_fits_the_first(self, tmp_path: Path) -> None:
+        class Loader(yaml.SafeLoader):
+            """Knows Compose's own tag: this list in place of that one."""
+
+        Loader.add_constructor(
+            "!override", lambda loader, node: loader.construct_sequence(node, deep=True)
+        )
+        [block] = re.findall(r"```yaml\n(.*?)```", self.page, re.DOTALL)
+        more = yaml.load(block, Loader)
+        assert not [error.message for error in STANDARD.iter_errors(more)]
+        secrets = Secrets(tmp_path / "secrets")
+        secrets.prepare(["home"], [])
+        secrets.add_site("cabin")
+        for secret in more["secrets"].values():
+            assert (tmp_path / Path(secret["file"]).relative_to("deploy")).is_file()
+        [(name, service)] = more["services"].items()
+        first = SERVICES["gateway"]
+        assert f"http://{name}:8601" in self.page
+        assert unknown_variables(service) == []
+        assert set(secrets_of(service).values()) == set(secrets_of(first).values())
+        assert set(secrets_of(service)) <= set(more["secrets"]) | set(COMPOSE["secrets"])
+        assert [v.split(":")[1] for v in service["volumes"]] == ["/var/lib/pawmesh"]
+        assert {v.split(":")[0] for v in service["volumes"]} == set(more["volumes"])
+        taken = {
+            port.split(":")[-2] for each in SERVICES.values() for port in each.get("ports", [])
+        }
+        assert not taken & {port.split(":")[-2] for port in service["ports"]}
 
 
 class TestDockerfile:
