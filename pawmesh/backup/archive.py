@@ -152,10 +152,10 @@ class Archive:
                 raise DamagedBackup(f"{member.name} is damaged: its digest is another")
             target.chmod(member.mode & 0o755 | 0o600)  # nobody but the owner writes
             yield member
-        if _exactly(self._tar, 2 * BLOCK, "its end") != bytes(2 * BLOCK):
+        ending = _exactly(self._tar, 2 * BLOCK, "its end")
+        ending += self._tar.read(tarfile.RECORDSIZE)  # tar fills up what it writes; and to
+        if ending.strip(b"\0") or self._tar.read(1):  # the checksum at the frame's end
             raise DamagedBackup("It holds more than its manifest lists")
-        if self._tar.read(1):  # also reads the checksum at the frame's end
-            raise DamagedBackup("It goes on after its end")
 
 
 def _header(name: str, size: int, mode: int, at: datetime) -> bytes:

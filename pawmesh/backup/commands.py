@@ -4,6 +4,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from pawmesh import health
 from pawmesh.backup.create import back_up
 from pawmesh.backup.restore import restore
 from pawmesh.command import NOTHING_SPECIAL, Common, app
@@ -34,6 +35,7 @@ def backup_command(
         database: The PostgreSQL of yours that Pawmesh was started with, when it does not run.
         common: What every command takes.
     """
+    health.require_usable(None, database, None)
     house = common.house
     say(f"Backing up {house.data_dir}")
     began = time.monotonic()
@@ -72,6 +74,7 @@ def restore_command(
         database: An empty PostgreSQL database of yours, in place of the embedded one.
         common: What every command takes.
     """
+    health.require_usable(None, database, None)
     house = common.house
     say(f"Restoring {house.data_dir}")
     began = time.monotonic()

@@ -93,6 +93,7 @@ def back_up(
             workshop(file.parent, file.name, "part") as staging,
             database.database_of(house, database_url) as url,
         ):
+            database.migrations_of(url)  # before the work, is it one of ours?
             manifest = _gather(house, url, staging, say, with_truth)
             say("  writing the file ...")
             sources = {each.name: staging / each.name for each in manifest.members}

@@ -61,19 +61,20 @@ def migrations_of(url: str) -> list[str]:
 
     Raises:
         UsageError: There is no database of ours.
+        DatabaseFailed: It does not answer.
     """
-    try:
-        with psycopg.connect(url, connect_timeout=CONNECT_S) as db:
-            timescale = db.execute("SELECT to_regnamespace('_timescaledb_catalog')").fetchone()
-            if timescale is not None and timescale[0] is not None:
-                raise UsageError(
-                    "This database uses TimescaleDB, which has its own way of backups: see "
-                    "pg_dump and timescaledb_pre_restore in its manual. Back up the data folder "
-                    "as a whole while Pawmesh is stopped"
-                )
+    with _connected(url) as db:
+        timescale = db.execute("SELECT to_regnamespace('_timescaledb_catalog')").fetchone()
+        if timescale is not None and timescale[0] is not None:
+            raise UsageError(
+                "This database uses TimescaleDB, which has its own way of backups: see pg_dump and "
+                "timescaledb_pre_restore in its manual. Save the data folder beside it while "
+                "Pawmesh is stopped"
+            )
+        try:
             rows = db.execute("SELECT name FROM schema_migration ORDER BY name").fetchall()
-    except psycopg.Error as error:
-        raise UsageError(f"The database does not answer as Pawmesh's own: {error}") from error
+        except psycopg.errors.UndefinedTable:
+            raise UsageError("The database is not one of Pawmesh's: it has no migrations") from None
     return [str(name) for (name,) in rows]
 
 
@@ -102,7 +103,7 @@ def load(url: str, source: Path) -> None:
         UsageError: The database is not empty.
         DatabaseFailed: It did not take it.
     """
-    with psycopg.connect(url, connect_timeout=CONNECT_S) as db:
+    with _connected(url) as db:
         held = db.execute(
             """SELECT count(*) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
                WHERE nspname = 'public'"""
@@ -149,8 +150,17 @@ def _start(program: Path, url: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@contextmanager
+def _connected(url: str) -> Generator[psycopg.Connection]:
+    try:
+        with psycopg.connect(url, connect_timeout=CONNECT_S) as db:
+            yield db
+    except psycopg.OperationalError as error:
+        raise DatabaseFailed(f"The database does not answer: {error}") from error
+
+
 def _server_major(url: str) -> int:
-    with psycopg.connect(url, connect_timeout=CONNECT_S) as db:
+    with _connected(url) as db:
         return db.info.server_version // 10_000
 
 

@@ -79,7 +79,7 @@ class Moved:
 
     def cloud(self, query: str) -> list[Any]:
         with psycopg.connect(self.up.noted["database_url"]) as db:
-            return db.execute(query).fetchall()  # pyright: ignore[reportArgumentType]
+            return db.execute(query.encode()).fetchall()
 
 
 @pytest.fixture(scope="module")
