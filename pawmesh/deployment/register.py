@@ -15,7 +15,7 @@ from pawmesh.deployment.logins import collars_login
 from pawmesh.embedded.server import write_private
 from pawmesh.errors import PawmeshError
 from pawmesh.house import require
-from pawmesh.provision import CollarKeys, pets_called, share_secrets
+from pawmesh.provision import CollarKeys, pets_called, release_key, share_secrets
 
 TIMEOUT_S = 60.0
 
@@ -84,9 +84,10 @@ class Deployment:
             }
             require(cloud.post("/v1/collars", json=enrolled))
             share_secrets(gateway, [keys])
+            told = asdict(keys) | {"release_key": release_key(cloud)}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         key_file = folder / f"{keys.collar_id}.json"
-        write_private(key_file, json.dumps(asdict(keys), indent=1) + "\n")
+        write_private(key_file, json.dumps(told, indent=1) + "\n")
         for made in (folder, key_file):
             give(made, folder.parent)
         password_file = self.secrets.site(site) / "collars.password"

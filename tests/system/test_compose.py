@@ -282,6 +282,8 @@ def publish_as(stack: Outside, collar: dict[str, Any]) -> bytes:
     mqtt, prefix = collar["mqtt"], collar["topic_prefix"]
     for file in (mqtt["password_file"], collar["key_file"]):
         assert (stack.folder / file).stat().st_mode & 0o777 == 0o600
+    own = json.loads((stack.folder / collar["key_file"]).read_text())
+    assert set(own) == {"collar_id", "signing_key", "salt_secret", "release_key"}
     secret = (stack.folder / mqtt["password_file"]).read_text().strip()
     client = Client(stack, mqtt["username"], secret)
     try:
