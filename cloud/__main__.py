@@ -8,6 +8,7 @@ import structlog
 from pydantic import ValidationError
 
 from cloud.errors import DatabaseNewer, DatabaseUnavailable, KeyFileUnusable, MigrationChanged
+from cloud.logs import configure_logs
 from cloud.main import run
 from cloud.settings import Settings
 
@@ -18,18 +19,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 def main() -> int:
     """Run the cloud and return its exit code."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer()
-            if sys.stderr.isatty()
-            else structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    configure_logs()
     try:
         settings = Settings()  # pyright: ignore[reportCallIssue] - filled from the environment
     except ValidationError as error:

@@ -14,6 +14,7 @@ import plugins
 from collar_sim.animal import Scenario
 from pawmesh import (
     health,
+    learning,  # noqa: F401 - registers its commands
     record,  # noqa: F401 - registers its commands
     replay,  # noqa: F401 - registers its command
 )

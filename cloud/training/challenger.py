@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from cloud.models.interpreter import answers, golden_answers
@@ -15,7 +16,7 @@ from cloud.models.models import Champion
 from cloud.training import activity
 from cloud.training.activity import Fitted
 from cloud.training.dataset import Dataset
-from cloud.training.errors import DatasetTooSmall
+from cloud.training.errors import DatasetTooSmall, WeightsRefused
 from cloud.training.gate import Reason, RunRefused
 from cloud.training.judge import threshold_for_coverage
 from plugins.sdk.admission import admit
@@ -23,6 +24,8 @@ from plugins.sdk.errors import ModelRefused
 from plugins.sdk.features import prepare
 from plugins.sdk.golden import packed
 from plugins.sdk.manifest import COLLAR_BUDGET, Model
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 FloatArray = NDArray[np.float32]
 
@@ -93,15 +96,7 @@ def train(
     """
     labels = [str(label) for label in model.labels]
     try:
-        fitted = activity.fit(
-            fit,
-            labels,
-            recipe.seed,
-            epochs=recipe.epochs,
-            per_class=recipe.per_class,
-            start=champion.weights,
-            learning_rate=recipe.learning_rate if champion.weights else activity.LEARNING_RATE,
-        )
+        fitted = _fit(champion, fit, labels, recipe)
     except DatasetTooSmall as error:
         raise RunRefused(Reason.TOO_FEW_LABELS, str(error)) from None
     try:
@@ -123,3 +118,19 @@ def train(
         golden=packed(golden_answers(draft, content)),
         fitted=fitted,
     )
+
+
+def _fit(champion: Champion, fit: Dataset, labels: list[str], recipe: Recipe) -> Fitted:
+    """Going on from the champion; from nothing if its weights are of another network."""
+    given: dict[str, Any] = {"epochs": recipe.epochs, "per_class": recipe.per_class}
+    if champion.weights is not None:
+        try:
+            return activity.fit(
+                *(fit, labels, recipe.seed),
+                start=champion.weights,
+                learning_rate=recipe.learning_rate,
+                **given,
+            )
+        except WeightsRefused as error:
+            log.warning("weights.refused", model=champion.ref, error=str(error))
+    return activity.fit(fit, labels, recipe.seed, **given)

@@ -1,0 +1,90 @@
+"""``pawmesh models``: learn from what owners shared, and look at what was learned."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+from pawmesh.command import NOTHING_SPECIAL, Common, UsageError, models_app
+from pawmesh.console import print_json, print_line
+from pawmesh.house import require
+
+COLUMNS = "{:<22} {:<10} {:<9} {:>7} {:>7}  {}"
+
+
+@models_app.command(name="retrain")
+def models_retrain(
+    *, seed: int = 1, epochs: int | None = None, common: Common = NOTHING_SPECIAL
+) -> int:
+    """Learn from the windows and corrections that owners shared; about half a minute.
+
+    The new activity model is judged against the champion on pets that neither learned from. If it
+    is better, it is signed and sent to the collars; if not, the reason is said and nothing changes.
+    Exit codes: 0 promoted, 1 not.
+
+    Args:
+        seed: Of the training: the same data and seed give the same model.
+        epochs: Passes over the windows [default: what suits a few hundred].
+        common: What every command takes.
+    """
+    running = common.house.running()
+    command = [sys.executable, "-P", "-m", "cloud.training", "--seed", str(seed)]
+    if epochs is not None:
+        command += ["--epochs", str(epochs)]
+    environment = {
+        **os.environ,
+        "CLOUD_DATABASE_URL": running["database_url"],
+        "CLOUD_OPERATOR_TOKEN_FILE": running["operator_token_file"],
+    }
+    return subprocess.run(
+        command + (["--json"] if common.json else []), env=environment, check=False
+    ).returncode
+
+
+@models_app.command(name="list")
+def models_list(*, common: Common = NOTHING_SPECIAL) -> None:
+    """List all models: shipped, trained and uploaded, refused ones too, with their judgement.
+
+    Args:
+        common: What every command takes.
+    """
+    found = _ask(common, "/v1/models")
+    if common.json:
+        print_json(found)
+        return
+    print_line(COLUMNS.format("model", "state", "origin", "before", "after", "why"))
+    for model in found:
+        print_line(
+            COLUMNS.format(
+                f"{model['package']}@{model['version']}",
+                model["state"],
+                model["origin"],
+                _score(model["macro_f1_before"]),
+                _score(model["macro_f1_after"]),
+                model["reason"] or "",
+            ).rstrip()
+        )
+
+
+@models_app.command(name="show")
+def models_show(model: str, *, common: Common = NOTHING_SPECIAL) -> None:
+    """Show a model's card: how it was made, and how good it is on pets it never met.
+
+    Args:
+        model: Such as ``activity@0.3.0``.
+        common: What every command takes.
+    """
+    package, _, version = model.partition("@")
+    if not (package and version) or "/" in model:
+        raise UsageError(f"{model!r} names no model; say PACKAGE@VERSION, such as activity@0.3.0")
+    print_json(_ask(common, f"/v1/models/{package}/{version}"))
+
+
+def _ask(common: Common, path: str) -> Any:
+    house = common.house
+    with house.operator_api(house.running()["cloud_url"]) as cloud:
+        return require(cloud.get(path))
+
+
+def _score(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
