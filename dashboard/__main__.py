@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import sys
+from contextlib import suppress
 
 from pydantic import ValidationError
 
@@ -32,7 +33,8 @@ def main() -> int:
     except OSError as error:
         sys.stderr.write(f"pawmesh dashboard: {error}; set DASHBOARD_STATE_DIR\n")
         return EXIT_NO_FOLDER
-    serve(settings)
+    with suppress(KeyboardInterrupt):  # SIGINT is how it ends, and no failure
+        serve(settings)
     return 0
 
 
