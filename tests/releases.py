@@ -16,6 +16,8 @@ from plugins.sdk.manifest import Manifest, read_manifest
 from plugins.sdk.package import Package, admitted
 
 SHIPPED = Path(plugins.__path__[0])
+_MANIFESTS = {slot: read_manifest(SHIPPED / slot) for slot in ("activity", "anomaly")}
+_RAW = {slot: (SHIPPED / slot / "model.tflite").read_bytes() for slot in _MANIFESTS}
 KEY = Ed25519PrivateKey.from_private_bytes(b"release-key-of-the-tests-00000000"[:32])
 PUBLIC = KEY.public_key().public_bytes_raw()
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -23,7 +25,7 @@ OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 def manifest_of(slot: str = "activity", version: str = "9.0.0", **model: Any) -> Manifest:
     """The shipped manifest with another version; ``model`` changes its [model]."""
-    shipped = read_manifest(SHIPPED / slot)
+    shipped = _MANIFESTS[slot]
     assert shipped.model is not None
     changed = msgspec.structs.replace(shipped.model, **model)
     return msgspec.structs.replace(shipped, version=version, model=changed)
@@ -31,7 +33,7 @@ def manifest_of(slot: str = "activity", version: str = "9.0.0", **model: Any) ->
 
 def raw_of(slot: str = "activity") -> bytes:
     """The shipped .tflite."""
-    return (SHIPPED / slot / "model.tflite").read_bytes()
+    return _RAW[slot]
 
 
 def golden_of(manifest: Manifest, raw: bytes) -> bytes:

@@ -51,7 +51,7 @@ class Downlink:
                     self._note(message.release.ref, step)
                 case ModelChunk():
                     step = update.received(standing, message)
-                    self._note(f"rollout {message.rollout}", step)
+                    self._note(_ref_under_way(standing, message.rollout), step)
             standing = step.standing
             writes += step.writes
             answers += step.answers
@@ -115,6 +115,11 @@ class Downlink:
                 windows_per_hour=desired.windows_per_hour,
             )
         self._collar.desire(desired.windows_per_hour)
+
+
+def _ref_under_way(standing: Standing, rollout: str) -> str:
+    refs = (s.release.ref for s in standing.spares.values() if s.rollout == rollout)
+    return next(refs, rollout)
 
 
 def _nobody(_collar_id: str, _slot: str, _spare: Spare) -> None:
