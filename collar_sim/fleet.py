@@ -68,7 +68,7 @@ class Fleet:
                 tasks.create_task(uplink.run(), name=f"uplink-{collar_id}")
                 for collar_id, uplink in self._parts.uplinks.items()
             ]
-            running.append(tasks.create_task(self._parts.installation.run(), name="installation"))
+            installing = tasks.create_task(self._parts.installation.run(), name="installation")
             try:
                 minute = await self._catch_up()
                 if not self._stop.is_set():
@@ -85,7 +85,7 @@ class Fleet:
                 if running:
                     await asyncio.wait(running, timeout=LEAVE_S)
             finally:
-                for task in running:
+                for task in (*running, installing):
                     task.cancel()
                 if self._truth is not None:
                     self._truth.flush()
