@@ -8,29 +8,22 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-import plugins
-from collar_sim.assembly import MICRO_COLLARS
 from collar_sim.errors import SimulatorError
-from collar_sim.firmware.classifier import micro_available
 from collar_sim.firmware.flash import Flash
 from collar_sim.firmware.sealer import SealingKey
-from collar_sim.firmware.slots import Engine, ModelSlots
 from collar_sim.firmware.uplink import Link
-from collar_sim.replay.errors import RecordingError
 from collar_sim.replay.labels import parse_map, resolve, score
 from collar_sim.replay.mapping import MotionMapping
-from collar_sim.replay.motion import Motion, read_motion
 from collar_sim.replay.player import Casting, Player, progress_of
-from collar_sim.replay.source import MotionSource, Source, windows_in
-from collar_sim.replay.table import TableFile
-from collar_sim.replay.track import Track, TrackMapping, TrackSource, read_track
+from collar_sim.replay.source import MotionSource, Source
+from collar_sim.replay.track import TrackMapping
 from gateway.wire.session import BrokerUrl
 from pawmesh.console import say
 from pawmesh.embedded.server import write_private
@@ -38,6 +31,7 @@ from pawmesh.errors import NoAccess
 from pawmesh.house import SITE, House, NotRunning, default_data_dir
 from pawmesh.platform import Plan, running_platform
 from pawmesh.provision import CollarKeys
+from pawmesh.replay_file import Recorded, read
 from pawmesh.replay_platform import counted, enrol, give_grants, until_in_cloud
 
 NVM_FINISHED = "finished"
@@ -60,22 +54,6 @@ class Wish:
     report: Path | None = None
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """A recording that was checked, ready to be played."""
-
-    sources: dict[str, Source]
-    words: list[str]
-    facts: dict[str, Any]
-    """For the report."""
-    slots: dict[str, ModelSlots] = field(default_factory=dict[str, ModelSlots])
-
-    @property
-    def first_at(self) -> datetime:
-        """When it begins."""
-        return min(source.first_at for source in self.sources.values())
-
-
 async def run_replay(wish: Wish, data_dir: Path | None) -> dict[str, Any]:
     """Replay, and return the report.
 
@@ -87,10 +65,12 @@ async def run_replay(wish: Wish, data_dir: Path | None) -> dict[str, Any]:
     began_s = time.monotonic()
     given = parse_map(wish.label_map)
     say(f"Checking {wish.path} ...")
-    recorded = await asyncio.to_thread(read, wish)
+    recorded = await asyncio.to_thread(read, wish.path, wish.mapping)
     meant = resolve(recorded.words, given)
     for word in sorted(given.keys() - set(recorded.words)):
         say(f"  --label-map names {word!r}, which is no label of this recording")
+    for notice in recorded.notices:
+        say(f"  {notice}")
     house = _house(data_dir)
     digest = await asyncio.to_thread(_sha256, wish.path)
     folder, keys = _run_folder(house, wish, digest, list(recorded.sources))
@@ -121,93 +101,9 @@ async def run_replay(wish: Wish, data_dir: Path | None) -> dict[str, Any]:
     return report
 
 
-def read(wish: Wish) -> Recorded:
-    """The recording, checked whole, with a source for each animal.
-
-    Raises:
-        RecordingError: It cannot be replayed.
-    """
-    file = TableFile.open(wish.path)
-    if isinstance(wish.mapping, TrackMapping):
-        return _track(read_track(file, wish.mapping))
-    return _motion(read_motion(file, wish.mapping))
-
-
 def asdict_scores(scores: Any) -> dict[str, Any]:
     """The scores as the report has them."""
     return {name: getattr(scores, name) for name in scores.__struct_fields__}
-
-
-def _motion(motion: Motion) -> Recorded:
-    slots = _engines(list(motion.animals))
-    sources: dict[str, Source] = {}
-    short: list[int] = []
-    unused_s = 0.0
-    for animal, stretches in motion.animals.items():
-        for stretch in stretches:
-            held = windows_in(stretch)
-            if held:
-                unused_s += len(stretch.imu) / stretch.rate_hz - held * 4.0
-            else:
-                short.append(len(stretch.imu))
-        if any(map(windows_in, stretches)):
-            sources[animal] = MotionSource(stretches, motion.words, slots[animal])
-    if not sources:
-        raise RecordingError(
-            f"none of its {len(short)} stretches lasts one window of 4 s: "
-            f"{motion.rows} samples at {max(motion.rates_hz.values()):g} Hz. Record longer, or "
-            "correct --rate-hz and --session-column"
-        )
-    rates = sorted(motion.rates_hz.values())
-    return Recorded(
-        sources,
-        motion.words,
-        {
-            "kind": "motion",
-            "rows": motion.rows,
-            "sessions": motion.sessions,
-            "columns": motion.columns,
-            "rate_hz": {"slowest": rates[0], "fastest": rates[-1]},
-            "flaws": asdict(motion.flaws),
-            "skipped": {
-                "stretches": len(short),
-                "samples": sum(short),
-                "reason": "shorter than one window of 4 s",
-            },
-            "unused_s": round(unused_s, 1),
-            "outliers": 0,
-            "refused_rows": {},
-        },
-        slots,
-    )
-
-
-def _track(track: Track) -> Recorded:
-    return Recorded(
-        {animal: TrackSource(steps) for animal, steps in track.animals.items()},
-        [],
-        {
-            "kind": "positions",
-            "rows": track.rows,
-            "sessions": len(track.animals),
-            "columns": track.columns,
-            "outliers": track.outliers,
-            "refused_rows": track.refused,
-        },
-    )
-
-
-def _engines(animals: list[str]) -> dict[str, ModelSlots]:
-    """The shipped models of each animal's collar, on the interpreters that a fleet would use."""
-    folder = Path(plugins.__path__[0])
-    micro = MICRO_COLLARS if micro_available() else 0
-    many = ModelSlots.load(folder, Engine.LITERT) if len(animals) > micro else None
-    return {
-        animal: many
-        if many is not None and index >= micro
-        else ModelSlots.load(folder, Engine.MICRO)
-        for index, animal in enumerate(animals)
-    }
 
 
 def _house(data_dir: Path | None) -> House:

@@ -17,6 +17,8 @@ from collar_sim.replay.table import Table, TableFile, Words
 
 FloatArray = NDArray[np.float32]
 
+MOST = 0.5  # of a column's rows; with more than that missing it is not what was meant
+
 
 @dataclass(frozen=True)
 class Motion:
@@ -95,6 +97,14 @@ def _imu(table: Table, chosen: Columns, mapping: MotionMapping, flaws: Flaws) ->
     for index, (name, factor) in enumerate(zip(chosen.acc + chosen.gyr, factors, strict=True)):
         with np.errstate(over="ignore"):  # beyond float32 it is no measurement: infinite
             imu[:, index] = table.numbers(name) * factor
+        missing = int((~np.isfinite(imu[:, index])).sum())
+        if missing > MOST * table.rows:
+            raise RecordingError(
+                f"column {name} holds no number in {missing} of {table.rows} rows. Name another "
+                f"column with --{'acc' if index < 3 else 'gyr'}-columns, or leave these rows out"
+            )
+        if missing:
+            flaws.not_finite_in[name] = missing
     bad = ~np.isfinite(imu).all(axis=1)
     flaws.not_finite = int(bad.sum())
     imu[bad] = np.nan

@@ -1,6 +1,6 @@
 """The sessions of a recording: whose they are, and when each of their samples was taken."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -21,6 +21,8 @@ class Flaws:
     """What was found and dealt with, in samples unless the name says otherwise."""
 
     not_finite: int = 0
+    not_finite_in: dict[str, int] = field(default_factory=dict[str, int])
+    """By column that has some."""
     interpolated: int = 0
     without_time: int = 0
     without_animal: int = 0

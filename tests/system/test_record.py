@@ -22,7 +22,7 @@ from tests.system.home import SITE, Home, birth, enrolled, epoch, running_home, 
 from tests.system.household import Simulator, write_fleet
 from tests.system.test_platform import eventually, pawmesh, running
 
-pytestmark = pytest.mark.xdist_group("platform")
+pytestmark = pytest.mark.xdist_group("record")
 
 STORED = "SELECT collar_id, boot, seq, kind, digest FROM message ORDER BY 1, 2, 3"
 

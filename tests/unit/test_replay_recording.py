@@ -16,6 +16,7 @@ from collar_sim.replay.motion import Motion, read_motion
 from collar_sim.replay.source import windows_in
 from collar_sim.replay.table import TableFile
 from collar_sim.replay.units import AccUnit, GyrUnit
+from pawmesh.replay_file import read as read_file
 
 AT = datetime(2024, 5, 1, 8, tzinfo=UTC)
 AT_US = 1_714_550_400_000_000
@@ -304,6 +305,11 @@ class TestColumns:
         refused(tmp_path, recording(gyr_y=np.full(984, np.nan)), "column gyr_y", "no number")
         refused(tmp_path, recording(dog=pa.nulls(984, pa.string())), "column dog", "no animal")
 
+    def test_a_column_that_mostly_holds_nothing_is_named(self, tmp_path: Path) -> None:
+        values = recording()["gyr_z"].copy()
+        values[:600] = np.nan
+        refused(tmp_path, recording(gyr_z=values), "column gyr_z", "600 of 984", "--gyr-columns")
+
     def test_a_column_that_is_no_animal_is_noticed(self, tmp_path: Path) -> None:
         columns = recording(seconds=600)
         columns["dog"] = [f"row {n}" for n in range(len(columns["dog"]))]
@@ -316,6 +322,7 @@ class TestColumns:
         broken[1500:1504] = np.inf
         motion = read(tmp_path, base | {"acc_x": broken}, rate_hz=50.0)
         assert (motion.flaws.not_finite, motion.flaws.interpolated) == (9, 3)
+        assert motion.flaws.not_finite_in == {"acc_x": 9}
         first, second = motion.animals["Rex"]
         assert (len(first.imu), len(second.imu)) == (1499, 1495)
         assert first.start_us == AT_US + 20_000
@@ -393,4 +400,18 @@ class TestFiles:
 
     def test_one_sample_is_no_window(self, tmp_path: Path) -> None:
         columns = {name: np.asarray(values)[:1] for name, values in recording().items()}
-        assert windows(read(tmp_path, columns)) == {"Rex": 0}
+        file = parquet(tmp_path, columns).path
+        with pytest.raises(RecordingError, match=r"1 samples .*--session-column.*\(now t\)"):
+            read_file(file, MotionMapping())
+
+    def test_what_was_dealt_with_is_said_by_column(self, tmp_path: Path) -> None:
+        base = recording(rate_hz=50, activity=None)
+        base["acc_x"][[10, 11]] = np.nan
+        t = base["t"].copy()
+        t[1000:] += np.timedelta64(60, "s")
+        file = parquet(tmp_path, base | {"t": t}).path
+        said = " | ".join(read_file(file, MotionMapping(rate_hz=50.0)).notices)
+        assert "column acc_x: 2 values" in said
+        assert "1 gaps: cut there" in said
+        assert "2 samples were missing singly" in said
+        assert "--label-column" in said
