@@ -1,4 +1,4 @@
-# One image for cloud, gateway, dashboard and the operator's commands; compose.yaml says which runs.
+# One image for all services and the operator's commands; compose.yaml says which runs.
 # The Python and the versions are those that the tests run with.
 ARG PYTHON=python:3.11.16-slim-bookworm
 
@@ -14,8 +14,10 @@ COPY cloud cloud
 COPY plugins plugins
 COPY dashboard dashboard
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
+# the trainer's image has training too, and a gigabyte and a half of TensorFlow with it
+ARG EXTRAS=cloud,gateway,dashboard
 RUN python -m venv /opt/pawmesh \
-    && /opt/pawmesh/bin/python -m pip install --no-cache-dir --constraint constraints.txt "$(ls /wheels/*.whl)[cloud,gateway,dashboard]" \
+    && /opt/pawmesh/bin/python -m pip install --no-cache-dir --constraint constraints.txt "$(ls /wheels/*.whl)[${EXTRAS}]" \
     && /opt/pawmesh/bin/python -m pip uninstall --yes pip setuptools
 
 FROM ${PYTHON}

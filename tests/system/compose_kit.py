@@ -124,13 +124,21 @@ class Outside:
         return Container(name, self)
 
     def operator(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """``docker compose run --rm operator WORDS``."""
-        service = self.services["operator"]
+        """``docker compose run --rm operator WORDS``; as / is there, this folder is here."""
         (self.folder / "deploy").mkdir(exist_ok=True)
+        return self._run("operator", [*self.services["operator"]["entrypoint"], *words])
+
+    def run(self, name: str) -> subprocess.CompletedProcess[str]:
+        """``docker compose run --rm NAME``."""
+        self.container(name)
+        service = self.services[name]
+        return self._run(name, self.as_user(name, program([*service["entrypoint"]])))
+
+    def _run(self, name: str, argv: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            program([*service["entrypoint"], *words]),
-            cwd=self.folder,  # as / is there, ./deploy is the mount
-            env=self.environment("operator"),
+            program(argv),
+            cwd=self.folder,
+            env=self.environment(name),
             capture_output=True,
             text=True,
             check=False,

@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from gateway.wire.codec import JSON, encode
 from gateway.wire.messages import ActivityEpoch, Birth
 from gateway.wire.topics import DOWNLINK_KINDS
-from tests.system.compose_kit import COMPOSE, PATIENCE_S, Container, Outside
+from tests.system.compose_kit import COMPOSE, PATIENCE_S, PYTHON, Container, Outside
 
 pytestmark = pytest.mark.xdist_group("compose")
 
@@ -222,6 +223,10 @@ def test_a_deployment_from_its_first_start_to_its_last(
         assert database_health(empty_database) == 0
 
         with_owner_and_collar(stack)
+        if PYTHON == sys.executable:  # the trainer's image is another, with TensorFlow
+            too_early = stack.run("trainer")
+            assert too_early.returncode == 1, too_early.stderr
+            assert "refused: " in too_early.stderr
 
         for name in reversed(running):
             assert running[name].stop() == 0, running[name].said()

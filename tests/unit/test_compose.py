@@ -41,8 +41,9 @@ SETTINGS: dict[str, type[BaseSettings]] = {
     "DASHBOARD_": DashboardSettings,
 }
 OF_SERVICE = {"cloud": "CLOUD_", "gateway": "GATEWAY_", "dashboard": "DASHBOARD_"}
-OURS = (*OF_SERVICE, "operator")
-LASTING = [name for name in SERVICES if name != "operator"]
+ON_REQUEST = {"trainer": "training", "operator": "operator"}
+OURS = (*OF_SERVICE, *ON_REQUEST)
+LASTING = [name for name in SERVICES if name not in ON_REQUEST]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
@@ -116,8 +117,10 @@ class TestCompose:
         if name in OURS:
             assert service["stop_signal"] == "SIGINT"
 
-    def test_nothing_but_the_operator_starts_the_operators_container(self) -> None:
-        assert SERVICES["operator"]["profiles"] == ["operator"]
+    def test_what_runs_on_request_is_not_started_otherwise(self) -> None:
+        for name, profile in ON_REQUEST.items():
+            assert SERVICES[name]["profiles"] == [profile]
+            assert SERVICES[name]["restart"] == "no"
         assert not [name for name in LASTING if "profiles" in SERVICES[name]]
 
     def test_ports_are_published_to_this_machine_unless_told_otherwise(self) -> None:
@@ -127,9 +130,9 @@ class TestCompose:
             for port in ports:
                 assert interpolated(port).startswith("127.0.0.1:"), port
 
-    def test_only_the_cloud_reaches_the_database(self) -> None:
+    def test_only_the_cloud_and_its_trainer_reach_the_database(self) -> None:
         near = [name for name, s in SERVICES.items() if "database" in s.get("networks", [])]
-        assert sorted(near) == ["cloud", "database"]
+        assert sorted(near) == ["cloud", "database", "trainer"]
         assert SERVICES["database"]["networks"] == ["database"]
         assert COMPOSE["networks"]["database"] == {"internal": True}
         assert not [
@@ -142,8 +145,10 @@ class TestCompose:
         for name in ("mosquitto", "database"):
             assert re.search(r":\d+\.\d+\.\d+(-pg\d+)?$", SERVICES[name]["image"]), name
         version = PYPROJECT["project"]["version"]
-        assert {SERVICES[name]["image"] for name in OURS} == {f"pawmesh:{version}"}
-        assert {SERVICES[name]["build"] for name in OURS} == {"."}
+        images = {name: SERVICES[name]["image"] for name in OURS}
+        assert images.pop("trainer") == f"pawmesh-trainer:{version}"
+        assert set(images.values()) == {f"pawmesh:{version}"}
+        assert {SERVICES[name]["build"] for name in images} == {"."}
 
     @pytest.mark.parametrize("name", list(SERVICES))
     def test_every_variable_of_ours_is_a_setting(self, name: str) -> None:
@@ -181,7 +186,7 @@ class TestCompose:
     def test_every_command_is_a_module_of_ours(self, name: str) -> None:
         service = SERVICES[name]
         commands = [service.get("entrypoint") or service["command"]]
-        commands += [service["healthcheck"]["test"][1:]] if name != "operator" else []
+        commands += [service["healthcheck"]["test"][1:]] if name in OF_SERVICE else []
         for command in commands:
             assert command[:3] == ["python", "-P", "-m"]
             found = importlib.util.find_spec(command[3])
@@ -241,7 +246,7 @@ class TestSecrets:
         mounted = set(secrets_of(service).values())
         assert named <= mounted
         by_setting = {path for path in mounted - named if path.startswith("/run/secrets/")}
-        prefix = OF_SERVICE.get(name)
+        prefix = (OF_SERVICE | {"trainer": "CLOUD_"}).get(name)
         for path in by_setting:  # read by its name, as a setting
             assert prefix is not None, path
             field = Path(path).name.upper().removeprefix(prefix).lower()
@@ -323,7 +328,7 @@ class TestDockerfile:
         )
 
     def test_its_python_is_one_we_support(self) -> None:
-        [image] = [r.removeprefix("PYTHON=") for w, r in instructions() if w == "ARG"]
+        [image] = [r.removeprefix("PYTHON=") for _, r in instructions() if r[:7] == "PYTHON="]
         found = re.fullmatch(r"python:(3\.\d+)\.\d+-slim-\w+", image)
         assert found is not None, image
         assert found[1] in ("3.11", "3.12", "3.13")
@@ -355,19 +360,17 @@ class TestDockerfile:
         assert asked == 4
 
     def test_its_extras_exist_and_all_they_need_is_pinned(self) -> None:
-        found = re.search(r"whl\)\[([\w,]+)\]", (ROOT / "Dockerfile").read_text("utf-8"))
-        assert found is not None
-        extras = found[1].split(",")
-        assert set(extras) <= set(PYPROJECT["project"]["optional-dependencies"])
+        [default] = [r.removeprefix("EXTRAS=") for w, r in instructions() if r[:7] == "EXTRAS="]
+        trainers = SERVICES["trainer"]["build"]["args"]["EXTRAS"]
+        assert '.whl)[${EXTRAS}]"' in (ROOT / "Dockerfile").read_text("utf-8")
+        assert trainers == f"{default},training"
         pins = (ROOT / "constraints.txt").read_text("utf-8")
-        missing = {
-            name
-            for name in reached(Requirement(f"pawmesh[{found[1]}]"))
-            if f"\n{name}==" not in pins
-        }
-        assert missing == {"pawmesh"}
-        for tool in ("pytest", "ruff", "tensorflow-cpu"):
-            assert tool not in reached(Requirement(f"pawmesh[{found[1]}]"))
+        for extras in (default, trainers):
+            assert set(extras.split(",")) <= set(PYPROJECT["project"]["optional-dependencies"])
+            needed = reached(Requirement(f"pawmesh[{extras}]"))
+            assert {name for name in needed if f"\n{name}==" not in pins} == {"pawmesh"}
+            assert not needed & {"pytest", "ruff", "pyright"}
+            assert ("tensorflow-cpu" in needed) == (extras == trainers)
 
 
 def reached(wanted: Requirement) -> set[str]:
