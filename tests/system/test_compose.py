@@ -223,7 +223,7 @@ def test_a_deployment_from_its_first_start_to_its_last(
         assert database_health(empty_database) == 0
 
         with_owner_and_collar(stack)
-        if PYTHON == sys.executable:  # the trainer's image is another, with TensorFlow
+        if sys.executable == PYTHON:  # the trainer's image is another, with TensorFlow
             too_early = stack.run("trainer")
             assert too_early.returncode == 1, too_early.stderr
             assert "refused: " in too_early.stderr
