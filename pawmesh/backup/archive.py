@@ -148,6 +148,8 @@ class Archive:
                 for chunk in _chunks(self._tar, member.size, member.name):
                     digest.update(chunk)
                     file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
             if digest.hexdigest() != member.sha256:
                 raise DamagedBackup(f"{member.name} is damaged: its digest is another")
             target.chmod(member.mode & 0o755 | 0o600)  # nobody but the owner writes

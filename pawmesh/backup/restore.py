@@ -85,7 +85,8 @@ def restore(
                 require_known(fresh)
                 say("  the cloud's database ...")
                 ahead = _fill(fresh, database_url)
-                os.sync()
+                for folder, _, _ in os.walk(fresh.data_dir):
+                    fsync_folder(Path(folder))
                 moved = _put_in_place(fresh.data_dir, target)
     except FileNotFoundError as error:
         if str(error.filename) != str(file):
