@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from dashboard.answers import Correction, Epoch
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(hours=24)
 HOUR = timedelta(hours=1)
 MOMENT = timedelta(seconds=90)  # a gap shorter than that is no gap: epochs are a minute each
+BLOCK = timedelta(minutes=10)  # what is told apart in the picture of a day
 VOUCHED = HOUR  # of one correction: no one can vouch for more at once, and no gateway takes more
 
 
@@ -55,6 +57,34 @@ def stretches_of(
     return found
 
 
+def blocks_of(stretches: Sequence[Stretch]) -> list[Stretch]:
+    """The stretches as a picture of a whole day can show them: what ten minutes mostly were.
+
+    An animal changes what it does every other minute; drawn so, a day would be a bar code. The
+    owner's words stay as they were said.
+    """
+    shares: dict[datetime, dict[str, float]] = {}
+    spans: dict[datetime, tuple[datetime, datetime]] = {}
+    for begin, piece in _by_block(each for each in stretches if not each.corrected):
+        seconds = shares.setdefault(begin, {})
+        seconds[piece.behaviour] = seconds.get(piece.behaviour, 0.0) + piece.seconds
+        first, last = spans.get(begin, (piece.begins_at, piece.ends_at))
+        spans[begin] = min(first, piece.begins_at), max(last, piece.ends_at)
+    mostly = [
+        Stretch(*spans[begin], max(seconds, key=lambda name: seconds[name]))
+        for begin, seconds in sorted(shares.items())
+    ]
+    said = [each for each in stretches if each.corrected]
+    pieces = [piece for block in mostly for piece in _without(block, said)]
+    found: list[Stretch] = []
+    for piece in sorted([*pieces, *said], key=lambda each: each.begins_at):
+        if found and not piece.corrected and _goes_on(found[-1], piece):
+            found[-1] = replace(found[-1], ends_at=piece.ends_at)
+        else:
+            found.append(piece)
+    return found
+
+
 def around(stretch: Stretch, at: datetime) -> tuple[datetime, datetime]:
     """The part of a stretch that one correction can be about: all, or the hour around ``at``."""
     if stretch.ends_at - stretch.begins_at <= VOUCHED:
@@ -92,3 +122,31 @@ def _cut(stretch: Stretch, newest_first: Sequence[Correction]) -> list[Stretch]:
             parts += _cut(replace(stretch, begins_at=end), older)
         return parts
     return [stretch]
+
+
+def _by_block(stretches: Iterable[Stretch]) -> Iterable[tuple[datetime, Stretch]]:
+    """The stretches cut at the clock's round ten minutes, with the block that each is in."""
+    for stretch in stretches:
+        at = stretch.begins_at
+        while at < stretch.ends_at:
+            begin = EPOCH + (at - EPOCH) // BLOCK * BLOCK
+            end = min(stretch.ends_at, begin + BLOCK)
+            yield begin, replace(stretch, begins_at=at, ends_at=end)
+            at = end
+
+
+def _without(stretch: Stretch, said: Sequence[Stretch]) -> list[Stretch]:
+    """The parts of a stretch that the owner said nothing about."""
+    parts = [stretch]
+    for each in said:
+        left: list[Stretch] = []
+        for part in parts:
+            if each.ends_at <= part.begins_at or part.ends_at <= each.begins_at:
+                left.append(part)
+                continue
+            if part.begins_at < each.begins_at:
+                left.append(replace(part, ends_at=each.begins_at))
+            if each.ends_at < part.ends_at:
+                left.append(replace(part, begins_at=each.ends_at))
+        parts = left
+    return parts

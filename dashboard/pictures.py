@@ -132,7 +132,7 @@ def places_map(
         if settings.tile_url is None
         else {"url": settings.tile_url, "credit": settings.tile_credit},
     }
-    _map(key=key, data=data, height=height_px)
+    _map(key=key, data=data)
 
 
 def own_colour(pets: Sequence[Pet], pet: Pet) -> str:
@@ -153,9 +153,9 @@ def _kind(behaviour: str) -> dict[str, Any]:
 
 def _told(stretch: Stretch, zone: tzinfo) -> str:
     span = f"{clock(stretch.begins_at, zone)}–{clock(stretch.ends_at, zone)}"
-    said = " · you said so" if stretch.corrected else ""
-    shown = capital(doing(stretch.behaviour).text)
-    return f"{span} · {shown} · {duration(stretch.seconds)}{said}"
+    shown = doing(stretch.behaviour).text
+    told = f"{capital(shown)}, as you said" if stretch.corrected else f"Mostly {shown}"
+    return f"{span} · {told} · {duration(stretch.seconds)}"
 
 
 def _ticks(since: datetime, until: datetime, zone: tzinfo) -> list[dict[str, Any]]:

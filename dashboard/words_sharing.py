@@ -67,6 +67,8 @@ WHYS = {
     "no_grant": "It stays at home: you do not share raw movement for training.",
     "not_granted": "It stays at home: you do not share raw movement for training.",
     "before_grant": "It stays at home: it was before you began to share raw movement.",
+    "no grant lets raw windows of that time leave for training": "It stays at home: raw movement "
+    "of that time is not shared for training.",
     "no_cloud": "It stays at home: this home has no cloud.",
 }
 

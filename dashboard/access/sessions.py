@@ -107,9 +107,14 @@ class Sessions:
             self._write()
         return cookie
 
-    def of(self, cookie: str | None) -> Signed | None:
+    def of(self, cookie: object) -> Signed | None:
         """Whose cookie that is, unless it is unknown or its time is over."""
-        if not cookie or len(cookie) > COOKIE_CHARS or not cookie.isascii():
+        if (
+            not isinstance(cookie, str)
+            or not cookie
+            or len(cookie) > COOKIE_CHARS
+            or not cookie.isascii()
+        ):
             return None
         session = _hash(cookie, b"pawmesh-name").hex()
         with self._lock:

@@ -239,6 +239,7 @@ function draw(ui) {
     group.setAttribute("data-x", pet.x.toFixed(2));
     group.setAttribute("data-y", pet.y.toFixed(2));
   }
+  spread(ui, at);
   for (const [id, group] of ui.pets) {
     if (!seen.has(id)) {
       group.plate.remove();
@@ -255,6 +256,23 @@ function draw(ui) {
   make("path", { class: "north", d: `M${width - 26} 38l7-19l7 19l-7-5z` }, layers.rose);
   make("text", { x: width - 19, y: 53, class: "north" }, layers.rose).textContent = "N";
   tiles(ui, width, height);
+}
+
+// Names that would lie over one another move down, line by line.
+function spread(ui, at) {
+  const taken = [];
+  const order = ui.data.pets.map((pet) => [pet, ...at(pet.x, pet.y)]).sort((a, b) => a[2] - b[2]);
+  for (const [pet, px, py] of order) {
+    const half = pet.name.length * 4 + 4;
+    let y = 35;
+    for (let tries = 0; tries < 8; tries += 1) {
+      const hit = taken.some((each) => Math.abs(each[0] - px) < each[2] + half && Math.abs(each[1] - py - y) < 15);
+      if (!hit) break;
+      y += 8;
+    }
+    taken.push([px, py + y, half]);
+    ui.pets.get(pet.id).plate.setAttribute("y", y);
+  }
 }
 
 function tiles(ui, width, height) {
@@ -305,7 +323,7 @@ export default function (component) {
   const elsewhere = ui.data && (ui.data.origin.lat !== data.origin.lat || ui.data.origin.lon !== data.origin.lon);
   ui.data = data;
   ui.svg.setAttribute("aria-label", data.label);
-  ui.box.style.height = `${data.height}px`;
+  ui.box.style.height = `min(${data.height}px, 62vh)`;
   if (!ui.view || elsewhere || (!ui.touched && !inSight(ui))) fit(ui);
   else draw(ui);
 }

@@ -91,8 +91,9 @@ function draw(ui, data) {
     const mark = document.createElement("span");
     mark.style.left = `${(tick.at * 100).toFixed(4)}%`;
     mark.textContent = tick.text;
-    if (tick.at < 0.03) mark.className = "first";
-    if (tick.at > 0.97) mark.className = "last";
+    mark.classList.toggle("minor", tick.minor);
+    mark.classList.toggle("first", tick.at < 0.03);
+    mark.classList.toggle("last", tick.at > 0.97);
     ui.axis.append(mark);
   }
   const again = held === null ? -1 : ui.bars.findIndex((each) => each.dataset.begin === held);

@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 import streamlit as st
 
 from dashboard.answers import Pet
-from dashboard.day import DAY, Stretch, stretches_of, totals
+from dashboard.day import DAY, Stretch, blocks_of, stretches_of, totals
 from dashboard.markup import Html, chip, icon, joined, note, tag
 from dashboard.pictures import day_ribbon, own_colour
 from dashboard.places import origin_of, whereabouts, zones_of
@@ -127,7 +127,7 @@ def _fact(icon_name: str, text: str, faint: str, tip: str = "") -> Html:
 
 
 def _draw_day(pet: Pet, stretches: Sequence[Stretch], now: datetime, zone: tzinfo) -> None:
-    chosen = day_ribbon(pet, stretches, chosen_span(pet.pet_id), now, zone)
+    chosen = day_ribbon(pet, blocks_of(stretches), chosen_span(pet.pet_id), now, zone)
     if chosen is not None:
         choose(pet.pet_id, *chosen)
         st.rerun(scope="fragment")

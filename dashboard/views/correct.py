@@ -107,7 +107,7 @@ def _draw_question(pet: Pet, begin: datetime, end: datetime) -> None:
 
 def _draw_choice(pet: Pet, choice: Choice, zone: tzinfo) -> None:
     span = f"{clock(choice.begins_at, zone)}–{clock(choice.ends_at, zone)}"
-    told = f"{span}: the collar says {doing(choice.behaviour).text}. What was it really?"
+    told = f"{span}: mostly {doing(choice.behaviour).text}. What was it really?"
     with st.container(key=f"chosen-{pet.pet_id}"):
         st.html(tag("div", "pm-ask", told, role="status"))
         _draw_chips(pet, choice.begins_at, choice.ends_at, None)

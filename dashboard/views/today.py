@@ -113,7 +113,7 @@ def _draw_map(look: Look, now: datetime) -> None:
     with st.container(border=True, key="map-card"):
         st.html(title("Where they are", "the last hour"))
         if origin is None:
-            st.html(note("location_off", "No position yet. The first one comes within minutes."))
+            st.html(note("location_off", "The map comes with the first position, within minutes."))
             return
         places_map(
             look.pets,

@@ -9,11 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.material_icon_names import ALL_MATERIAL_ICONS
 
-from dashboard.answers import Epoch, Fix, Pet, Place, Zone, one_card_each
-from dashboard.charts import day_chart, place_chart
-from dashboard.day import behaviours_in, hours_of
+from dashboard.answers import Pet, Place, Zone, one_card_each
 from dashboard.markup import tag
-from dashboard.places import Origin, direction, origin_of, whereabouts, zones_of
+from dashboard.places import Origin, direction, home_of, origin_of, whereabouts, zones_of
 from dashboard.settings import Settings
 from dashboard.words import (
     BATTERY_STEPS,
@@ -26,7 +24,9 @@ from dashboard.words import (
     fact,
     freshness,
     length,
+    named,
     observed,
+    people,
     sureness,
 )
 from plugins.sdk.behaviours import Behaviour
@@ -80,6 +80,7 @@ def test_an_unknown_behaviour_is_shown_by_its_own_name() -> None:
         (59.9, "59 s ago"),
         (60, "1 min ago"),
         (3_600, "1 h ago"),
+        (3_780, "1 h 3 min ago"),
         (47 * 3_600, "47 h ago"),
         (48 * 3_600, "2 days ago"),
     ],
@@ -153,6 +154,7 @@ class TestPlaces:
     def test_without_a_zone_home_is_where_the_track_began(self) -> None:
         assert origin_of({}, [place(61.0, 25.0)]) == Origin(61.0, 25.0)
         assert origin_of({}, []) is None
+        assert home_of([pet("rex", "Rex")], {}) is None
 
     def test_a_zone_may_be_of_one_pet(self) -> None:
         zones = {"a": HOME, "b": HOME.model_copy(update={"pet_id": "rex"})}
@@ -174,65 +176,6 @@ class TestPlaces:
         assert direction(east_m, north_m)
 
 
-class TestDay:
-    def test_an_epoch_across_two_hours_counts_in_both(self) -> None:
-        at = NOW.replace(minute=55) - timedelta(hours=2)
-        epochs = [Epoch(observed_at=at, period_s=600, seconds={"walk": 600})]
-        hours = hours_of(epochs, NOW, UTC)
-        walked = {h.begins_at.hour: h.minutes["walk"] for h in hours if h.minutes}
-        assert walked == pytest.approx({10: 5.0, 11: 5.0})
-
-    def test_hours_are_those_of_the_reader_s_wall_clock(self) -> None:
-        kathmandu = ZoneInfo("Asia/Kathmandu")  # 5:45 ahead
-        hours = hours_of([], NOW, kathmandu)
-        assert len(hours) == 25
-        assert {hour.begins_at.astimezone(kathmandu).minute for hour in hours} == {0}
-        assert hours[-1].begins_at <= NOW < hours[-1].begins_at + timedelta(hours=1)
-
-    @given(
-        st.lists(
-            st.tuples(st.integers(0, 23 * 3_600), st.floats(1, 3_600)), min_size=1, max_size=20
-        )
-    )
-    def test_no_minute_of_the_day_is_lost_or_doubled(self, spans: list[tuple[int, float]]) -> None:
-        epochs = [
-            Epoch(
-                observed_at=NOW - timedelta(seconds=back + period_s),
-                period_s=period_s,
-                seconds={"rest": period_s},
-            )
-            for back, period_s in spans
-        ]
-        total_min = sum(hour.minutes.get("rest", 0) for hour in hours_of(epochs, NOW, UTC))
-        assert total_min * 60 == pytest.approx(sum(period_s for _, period_s in spans), rel=1e-6)
-
-    def test_behaviours_are_stacked_from_calm_to_lively_and_strangers_last(self) -> None:
-        epochs = [Epoch(observed_at=NOW, seconds={"dig": 9, "run": 9, "sleep": 9, "eat": 0})]
-        assert behaviours_in(hours_of(epochs, NOW, UTC)) == ["sleep", "run", "dig"]
-
-
-class TestCharts:
-    def test_names_from_outside_are_no_tags_in_a_chart(self) -> None:
-        zone = HOME.model_copy(update={"name": "<a href='x'>y</a>"})
-        figure = place_chart(place(), [], {"home": zone}, Origin(60.0, 24.0, "Home"), NOW)
-        texts = [annotation.text for annotation in figure.layout.annotations]
-        assert not any("<" in text for text in texts)
-
-    def test_a_pet_far_away_and_its_home_are_both_in_the_frame(self) -> None:
-        origin = Origin(60.0, 24.0, "Home")
-        track = [
-            Fix(observed_at=NOW - timedelta(minutes=m), lat_deg=60.0, lon_deg=24.0, accuracy_m=5)
-            for m in range(90, 0, -1)
-        ]
-        figure = place_chart(place(60.02), track, {"home": HOME}, origin, NOW)
-        low, high = figure.layout.yaxis.range
-        assert low < -40
-        assert high > 2_224
-
-    def test_an_empty_day_is_a_chart_too(self) -> None:
-        assert len(day_chart(hours_of([], NOW, UTC), UTC).data) == 0
-
-
 def test_of_two_collars_on_one_pet_the_fresher_one_is_shown() -> None:
     old, new = pet("rex", "Rex", "c1", NOW - timedelta(hours=1)), pet("rex", "Rex", "c2", NOW)
     assert one_card_each([new, pet("bella", "bella"), old]) == [pet("bella", "bella"), new]
@@ -244,3 +187,17 @@ def test_on_loopback_the_page_answers_to_no_other_name(monkeypatch: pytest.Monke
     assert "127.0.0.1" in Settings().browser_hosts
     assert Settings(host="0.0.0.0").browser_hosts == []
     assert Settings(allowed_hosts=["pets.example"]).browser_hosts == ["pets.example"]
+
+
+@given(st.text(max_size=300), st.integers(2, 60))
+def test_a_name_is_one_short_line_that_turns_nothing_round(text: str, limit: int) -> None:
+    name = named(text, limit)
+    bare = name.removeprefix("\u2068").removesuffix("\u2069")
+    assert 0 < len(bare) <= max(limit, len("(no name)"))
+    assert "\n" not in bare
+    assert not any(mark in bare for mark in "\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def test_a_name_from_right_to_left_is_isolated_from_the_sentence() -> None:
+    assert named("רקס") == "\u2068רקס\u2069"
+    assert people(["a", "b", "c", "d", "e", "f"]) == "a, b, c, d and 2 more"
