@@ -17,7 +17,7 @@ from pawmesh.embedded.server import write_private
 from pawmesh.errors import PawmeshError
 from pawmesh.house import OWNER_EMAIL, SITE, House, require
 
-HOME_LAT_DEG, HOME_LON_DEG = 51.4779, -0.0015  # Greenwich; any home will do
+HOME = (51.4779, -0.0015)  # latitude and longitude in degrees: Greenwich; any home will do
 HOME_RADIUS_M = 60.0  # the yard of the simulated animals, and some
 ENROL_AT_ONCE = 2_000
 NAMES = (
@@ -71,13 +71,13 @@ def ensure_owner(house: House, cloud: httpx2.Client) -> str:
 def ensure_home_zone(gateway: httpx2.Client) -> None:
     """A safe zone around the simulated home, unless the owner has drawn one."""
     if not require(gateway.get("/v1/zones")):
-        zone = {
-            "name": "Home",
-            "lat_deg": HOME_LAT_DEG,
-            "lon_deg": HOME_LON_DEG,
-            "radius_m": HOME_RADIUS_M,
-        }
-        require(gateway.put("/v1/zones/home", json=zone))
+        set_home_zone(gateway, HOME)
+
+
+def set_home_zone(gateway: httpx2.Client, home: tuple[float, float]) -> None:
+    """A safe zone around a simulated home, in place of the one before."""
+    zone = {"name": "Home", "lat_deg": home[0], "lon_deg": home[1], "radius_m": HOME_RADIUS_M}
+    require(gateway.put("/v1/zones/home", json=zone))
 
 
 def ensure_fleet(
@@ -91,6 +91,7 @@ def ensure_fleet(
     name: str = "fleet",
     escapes: dict[int, float] | None = None,
     harnessed: Collection[int] = (),
+    home: tuple[float, float] = HOME,
 ) -> Path:
     """The file of a simulated fleet with at least ``collars`` members, all enrolled.
 
@@ -104,6 +105,7 @@ def ensure_fleet(
         name: Of the file, and the beginning of each collar's id.
         escapes: Seconds of the live phase after which the member with this number runs away.
         harnessed: Numbers of the members that wear the unit on a harness, and not on a collar.
+        home: Where they live: latitude and longitude in degrees.
     """
     path = house.fleet / f"{name}.json"
     members: list[dict[str, Any]] = []
@@ -119,7 +121,9 @@ def ensure_fleet(
             write_private(path, json.dumps({"collars": known}, indent=1) + "\n")
         return path
     first, members = len(members), known
-    members += [_member(keys, first + index, seed) | trusted for index, keys in enumerate(fresh)]
+    members += [
+        _member(keys, first + index, seed, home) | trusted for index, keys in enumerate(fresh)
+    ]
     for number, after_s in (escapes or {}).items():
         members[number]["escape_after_s"] = after_s
     for number in harnessed:
@@ -207,13 +211,13 @@ def sign_in(house: House, url: str) -> httpx2.Client:
     return httpx2.Client(base_url=url, timeout=60, headers={"authorization": f"Bearer {token}"})
 
 
-def _member(keys: CollarKeys, number: int, seed: int) -> dict[str, Any]:
+def _member(keys: CollarKeys, number: int, seed: int, home: tuple[float, float]) -> dict[str, Any]:
     around = random.Random(f"home-{seed}-{number}")  # a bed, a basket: a few metres apart
     return {
         **asdict(keys),
         "animal_seed": seed * SEED_SPACE + number,
-        "lat_deg": HOME_LAT_DEG + around.uniform(-3e-5, 3e-5),
-        "lon_deg": HOME_LON_DEG + around.uniform(-3e-5, 3e-5),
+        "lat_deg": home[0] + around.uniform(-3e-5, 3e-5),
+        "lon_deg": home[1] + around.uniform(-3e-5, 3e-5),
     }
 
 

@@ -9,12 +9,15 @@ import httpx2
 from gateway.wire.grants import Precision, Stream
 from pawmesh.house import require
 from pawmesh.platform import Platform
-from pawmesh.provision import ensure_fleet, sign_in
+from pawmesh.provision import ensure_fleet, set_home_zone, sign_in
 from pawmesh.up import BEFORE_HISTORY
 
 ESCAPE_AFTER_S = 5.0
 SHARING = 0.75  # of the pets; the others' data must stay at home
-RUNAWAY_EVERY, HARNESS_EVERY = 4, 2
+RUNAWAY_EVERY = 4
+COLLARED_EVERY = 3  # the others wear a harness: enough of them to learn from and to judge by
+LATITUDE_DEG = 51.5
+LOCAL_HOUR = 19.0  # dinner is over, and there was time to play: whenever the demo is run
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,23 @@ def pet_id(collar_id: str) -> str:
     return f"pet-{collar_id}"
 
 
+def evening_home(now: datetime) -> tuple[float, float]:
+    """A place where it is early evening now: latitude and longitude in degrees.
+
+    >>> evening_home(datetime(2026, 5, 1, 19, 0, tzinfo=UTC))
+    (51.5, 0.0)
+    """
+    hours_ahead = (LOCAL_HOUR - (now.hour + now.minute / 60) + 12.0) % 24.0 - 12.0
+    return LATITUDE_DEG, round(15.0 * hours_ahead, 3)
+
+
 def prepare(platform: Platform, collars: int, seed: int, history: timedelta) -> Cast:
     """Enrol the fleet and give the grants, in time for the first message."""
     house = platform.house
     since = datetime.now(UTC) - history - BEFORE_HISTORY
     escapes = {number: ESCAPE_AFTER_S + number for number in range(0, collars, RUNAWAY_EVERY)}
-    on_harness = range(1, collars, HARNESS_EVERY)
+    on_harness = [number for number in range(collars) if number % COLLARED_EVERY]
+    home = evening_home(datetime.now(UTC))
     with (
         house.operator_api(platform.cloud_url) as cloud,
         house.gateway_api(platform.gateway_url) as gateway,
@@ -60,7 +74,9 @@ def prepare(platform: Platform, collars: int, seed: int, history: timedelta) -> 
             seed=seed,
             escapes=escapes,
             harnessed=on_harness,
+            home=home,
         )
+        set_home_zone(gateway, home)
         ids = [each["collar_id"] for each in json.loads(path.read_text())["collars"]]
         sharing = ids[: max(1, round(len(ids) * SHARING))]
         half = sharing[: max(1, len(sharing) // 2)]

@@ -53,6 +53,20 @@ def bouts(truth: Path, collar_ids: Iterable[str], least_s: int = LEAST_S) -> lis
     return found
 
 
+def seen_until(truth: Path) -> datetime | None:
+    """Up to when it has been written what really happened; None before the first of it."""
+    parquet: Any = import_module("pyarrow.parquet")
+    found: list[datetime] = []
+    for path in truth.glob("truth-*.parquet"):
+        groups = parquet.ParquetFile(path).metadata
+        column = groups.schema.names.index("at")
+        found += [
+            groups.row_group(number).column(column).statistics.max
+            for number in range(groups.num_row_groups)
+        ]
+    return max(found, default=None)
+
+
 def _runs(collar_id: str, at_us: Any, behaviour: Any, least_s: int) -> Iterator[Bout]:
     """Runs of one behaviour in seconds that follow each other."""
     breaks = (behaviour[1:] != behaviour[:-1]) | (np.diff(at_us) != 1_000_000)
