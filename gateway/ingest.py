@@ -83,6 +83,8 @@ class Heard:
 
     present: dict[str, bool] = field(default_factory=dict[str, bool])
     """Collars that came or went; the last word of each."""
+    spoke: set[str] = field(default_factory=set[str])
+    """Collars that said anything just now: they are there, whatever their status says."""
     slots: set[str] = field(default_factory=set[str])
     """Collars that told of their model slots."""
     answers: list[ModelAnswer] = field(default_factory=list[ModelAnswer])
@@ -173,6 +175,8 @@ class Ingest:
                             f"observed_at {decoded.message.observed_at.isoformat()} is ahead of us",
                         )
                     form = content_type_of(delivery.payload, delivery.content_type)
+                    if not delivery.retained:
+                        judged.heard.spoke.add(topic.collar_id)
                     judged.admitted.append(
                         Admitted(delivery, topic, decoded.message, decoded.extra, form)
                     )

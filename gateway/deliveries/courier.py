@@ -101,7 +101,8 @@ class Courier:
 
     def hear(self, heard: Heard) -> None:
         """Take note of what collars said; harmless in any order and number."""
-        for collar_id, online in heard.present.items():
+        present = dict.fromkeys(heard.spoke & self._offline, True) | heard.present
+        for collar_id, online in present.items():
             (self._offline.discard if online else self._offline.add)(collar_id)
             if (talk := self._talks.get(collar_id)) is not None:
                 self._answering.pop(collar_id, None)
@@ -114,7 +115,7 @@ class Courier:
             elif answer.rollout not in self._rollouts:
                 self._ignore("model_answers_unknown")
         self._compare |= heard.slots
-        if heard.present or heard.answers or heard.slots:
+        if present or heard.answers or heard.slots:
             self._wake.set()
 
     async def step(self) -> None:

@@ -22,7 +22,7 @@ from gateway.wire.grants import Grant
 from gateway.wire.messages import Ack, ActivityEpoch, Birth, Key, Message
 from gateway.wire.session import BrokerUrl, Session, connect
 from gateway.wire.topics import Kind, Topic, ack_filter
-from gateway.wire.uplink import EnrolledCollar, Registry
+from gateway.wire.uplink import Deployment, EnrolledCollar, Registry
 from pawmesh.embedded.broker import Broker
 from pawmesh.embedded.ports import free_ports
 
@@ -64,9 +64,19 @@ class Home:
         )
 
     async def register(
-        self, collars: list[EnrolledCollar], grants: list[Grant] | None = None, version: int = 1
+        self,
+        collars: list[EnrolledCollar],
+        grants: list[Grant] | None = None,
+        version: int = 1,
+        deployments: list[Deployment] | None = None,
     ) -> None:
-        registry = Registry(site=SITE, version=version, collars=collars, grants=grants or [])
+        registry = Registry(
+            site=SITE,
+            version=version,
+            collars=collars,
+            grants=grants or [],
+            deployments=deployments or [],
+        )
         async with Store.open(self.data_dir / "gateway.db") as store:
             await store.write(lambda db: save_registry(db, registry))
 

@@ -333,6 +333,9 @@ async def test_those_that_went_take_nobodys_place(home: Home) -> None:
     home.courier.hear(Heard(present={"c7": True}))
     await home.courier.step()
     assert [each.collar_id for each in home.air.take()] == ["c7"]
+    home.courier.hear(Heard(spoke={"c8", f"c{AT_ONCE}"}))  # a will came late: it is there
+    await home.courier.step()
+    assert [each.collar_id for each in home.air.take()] == ["c8"]
 
 
 async def test_a_newer_release_takes_the_place_of_one_under_way(home: Home) -> None:
