@@ -2,6 +2,22 @@
 
 It learns to ignore how the collar sits: every example is turned about the neck at random, half of
 them also back to front, since that is how collars differ between animals and slide during a day.
+
+A training may go on from an earlier one's weights. Three things counter forgetting: a low learning
+rate, batch norms that keep their statistics, and rehearsal: the weights come with 16 windows of
+each label (`weights`), which weigh four times as much as all that is new, and whose target is what
+the earlier model says of them as they are turned this time (distillation: Hinton et al. 2015,
+arXiv:1503.02531; exemplars: Rebuffi et al. 2017, doi:10.1109/CVPR.2017.587).
+
+Measured on simulated animals, macro-F1 of the int8 model, what ships against what went on from it
+(six animals on harnesses, 240 labels each, half of them where it was least sure, 24 epochs at
+1e-3), judged on busy days of other animals, seeds 1, 2, 3:
+
+- 4 on harnesses 0.517 0.481 0.525 before, 0.738 0.622 0.693 after
+- 6 with collars 0.902 0.838 0.900 before, 0.890 0.801 0.883 after
+
+With examples at 0.6 of the weight the collars lost twice as much; without any, 16 to 17 points.
+Ten to thirteen seconds of CPU, conversion included.
 """
 
 from dataclasses import dataclass
