@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -225,3 +225,13 @@ class Collar:
         async for ack in acks(session, self.collar_id):
             if ack.key is not None and (self.acked is None or ack.key > self.acked):
                 self.acked = ack.key
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something holds; who is asked may be dead just now."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(httpx2.HTTPError):
+                if condition():
+                    return
+            await asyncio.sleep(0.05)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -34,6 +34,7 @@ from tests.system.home import (
     epoch,
     running_home,
     send,
+    until,
 )
 from tests.system.household import Simulator, write_fleet
 from tests.system.test_cloud_service import running
@@ -70,17 +71,6 @@ async def keep(home: Home, package: ModelPackage) -> None:
 def collars_of(home: Home) -> dict[str, Any]:
     with home.api as api:
         return {each["collar_id"]: each for each in api.get("/v1/collars").json()}
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                if condition():
-                    return
-            except httpx2.HTTPError:
-                pass  # it is dead just now
-            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

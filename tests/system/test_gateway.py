@@ -409,7 +409,7 @@ async def test_no_route_answers_a_stranger(home: Home) -> None:
                 continue
             for method in methods:
                 url = path.replace("{pet_id}", "p").replace("{alert_id}", "1")
-                url = url.replace("{zone_id}", "z")
+                url = url.replace("{zone_id}", "z").replace("{correction_id}", "c")
                 for headers in (
                     {"authorization": "Bearer guess"},
                     {"host": "pawmesh.example"},
