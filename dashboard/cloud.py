@@ -23,7 +23,7 @@ from dashboard.errors import (
     TooManyTries,
     WrongPassword,
 )
-from dashboard.service import Service, Slow, TooMuch, Unreachable, detail_of, understood
+from dashboard.service import Service, Slow, TooMuch, Unreachable, content_of, detail_of, understood
 
 TIMEOUT_S = 5.0
 RECIPIENT = "pawmesh"
@@ -150,7 +150,7 @@ class Cloud:
             reason = detail_of(answer)
             raise CloudTrouble(f"The cloud did not take it{f': {reason}' if reason else ''}.")
         try:
-            found = understood(into, answer.json() if answer.content else None)
+            found = understood(into, content_of(answer))
         except ValueError as error:
             raise CloudTrouble(f"What answers at {self.url} is not the cloud.") from error
         if found is None and into is not _nothing:

@@ -20,7 +20,7 @@ from dashboard.answers import (
     Zone,
 )
 from dashboard.errors import GatewayOlder, GatewayTrouble
-from dashboard.service import Service, Slow, TooMuch, Unreachable, detail_of, understood
+from dashboard.service import Service, Slow, TooMuch, Unreachable, content_of, detail_of, understood
 
 TIMEOUT_S = 5.0
 EPOCHS_LIMIT = 5_000  # the gateway's own limit; a day of minutes is 1,440
@@ -164,7 +164,7 @@ class Gateway:
         if not answer.is_success:
             raise GatewayTrouble(f"The gateway could not answer (status {answer.status_code}).")
         try:
-            return self._as(into, answer.json() if answer.content else None)
+            return self._as(into, content_of(answer))
         except ValueError as error:
             raise GatewayTrouble(f"What answers at {self.url} is no gateway.") from error
 

@@ -81,6 +81,18 @@ class Service:
         )
 
 
+def content_of(answer: httpx2.Response) -> object:
+    """An answer's JSON; nothing of an empty one.
+
+    Raises:
+        ValueError: It is none, or nested beyond measure.
+    """
+    try:
+        return answer.json() if answer.content else None
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
 def understood(into: TypeAdapter[T], value: object) -> T | None:
     """The answer's content, or ``None`` when it is not of that form."""
     try:
@@ -92,8 +104,8 @@ def understood(into: TypeAdapter[T], value: object) -> T | None:
 def detail_of(answer: httpx2.Response) -> str:
     """What a problem document says, as far as it is a short text."""
     try:
-        said = answer.json()
+        said = content_of(answer)
     except ValueError:
         return ""
-    detail = said.get("detail") if isinstance(said, dict) else None
+    detail: object = said.get("detail") if isinstance(said, dict) else None  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
     return detail[:200] if isinstance(detail, str) else ""

@@ -59,7 +59,7 @@ def _collar(collar: CollarModels, look: Look, now: datetime, zone: tzinfo) -> Ht
     if collar.delivery is not None:
         lines.append(_delivery(collar.delivery, now, zone))
     if collar.windows_per_hour > 0:
-        told = f"sends {collar.windows_per_hour} pieces of raw motion an hour, as you allowed"
+        told = f"Sends {collar.windows_per_hour} pieces of raw motion an hour, as you allowed"
         lines.append(tag("div", "pm-faint", told))
     name = named(pet.name) if pet else collar.pet_id
     return tag("div", "pm-left", tag("strong", "", name, dir="auto"), *lines)
