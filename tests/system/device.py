@@ -121,6 +121,8 @@ class Device:
                             if answer.state is ModelState.INSTALLED:
                                 slots = {"slots": [self.runs], "rollout": answer.rollout}
                                 self.write(Kind.SLOTS, Slots, **slots)
+                    case _:
+                        pass  # our own, which it did not subscribe to
 
     def _offered(self, offer: ModelOffer) -> ModelAnswer:
         if offer.release.sha256 == self.runs.sha256:

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import random
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +15,9 @@ import httpx2
 import msgspec
 import pytest
 
-from gateway.wire.codec import JSON, MSGPACK, encode
+from gateway.store import to_us
+from gateway.store.store import MIGRATIONS
+from gateway.wire.codec import JSON, MSGPACK, digest, encode
 from gateway.wire.grants import Grant, Stream
 from gateway.wire.messages import Desired, ModelAnswer, ModelState, Slots
 from gateway.wire.session import BrokerUrl, connect
@@ -289,25 +292,45 @@ async def test_collars_are_told_what_their_owners_allow_and_when_it_ends(tmp_pat
 async def test_a_home_of_the_version_before_knows_its_collars_models(tmp_path: Path) -> None:
     """Its store says so in births that it kept; the tables are derived, once."""
     with empty_home(tmp_path) as home:
+        write_store_of_1_of_7(home.data_dir)
         await home.register([enrolled("luna")])
-        home.start()
-        await home.ready()
-        async with connect(BrokerUrl.parse(home.broker_url), "luna") as session:
-            send(session, Kind.BIRTH, birth("luna", slots=[SHIPPED]))
-            send(session, Kind.EPOCH, epoch("luna", 1))
-            await session.drained()
-            await until(lambda: collars_of(home)["luna"]["slots"])
-        home.stop()
-        for table in ("slots_word", "collar_slot", "package", "delivery", "correction"):
-            await home.execute(f"DROP TABLE {table}")
-        await home.execute("PRAGMA user_version = 2")
-        home.start()
-        await home.ready()
-        (slot,) = collars_of(home)["luna"]["slots"]
-        assert (slot["slot"], slot["version"]) == ("activity", SHIPPED.version)
-        with home.api as api:
-            assert len(api.get("/v1/pets/pet-luna/history").json()) == 1
-            assert api.get("/v1/pets/pet-luna/corrections").json() == []
+        for _ in range(2):
+            home.start()
+            await home.ready()
+            (slot,) = collars_of(home)["luna"]["slots"]
+            assert (slot["slot"], slot["version"]) == ("activity", SHIPPED.version)
+            with home.api as api:
+                assert api.get("/v1/status").json()["stored"] == 2
+                assert len(api.get("/v1/pets/pet-luna/history").json()) == 1
+                assert api.get("/v1/pets/pet-luna/corrections").json() == []
+            home.kill()
+
+
+def write_store_of_1_of_7(folder: Path) -> None:
+    """As that version left it: two migrations, a birth, an epoch, and both acknowledged."""
+    folder.mkdir()
+    messages = [
+        (Kind.BIRTH, birth("luna", observed_at=LONG_AGO, slots=[SHIPPED])),
+        (Kind.EPOCH, epoch("luna", 1)),
+    ]
+    with closing(sqlite3.connect(folder / "gateway.db")) as db:
+        for name in ("0001_create_store.sql", "0002_index_outbox.sql"):
+            db.executescript((MIGRATIONS / name).read_text())
+        for kind, message in messages:
+            payload = encode(message)
+            db.execute(
+                """INSERT INTO message (collar_id, boot, seq, kind, pet_id, observed_us,
+                                        received_us, content_type, digest, payload, decided)
+                   VALUES (?, ?, ?, ?, 'pet-luna', ?, ?, ?, ?, ?, 1)""",
+                (
+                    *("luna", 1, message.seq, kind.value),
+                    *(to_us(message.observed_at), to_us(datetime.now(UTC))),
+                    *(MSGPACK, digest(payload), payload),
+                ),
+            )
+        db.execute("INSERT INTO contiguity VALUES ('luna', 1, 2, 1, 1, 0)")
+        db.execute("PRAGMA user_version = 2")
+        db.commit()
 
 
 async def test_slots_are_kept_and_acknowledged_and_never_leave(tmp_path: Path) -> None:
