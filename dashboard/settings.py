@@ -1,10 +1,12 @@
 """What the dashboard needs to know."""
 
+import re
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+TILE_URL = re.compile(r"https?://[^\s;,'\"]+\{z\}[^\s;,'\"]*")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -34,11 +36,19 @@ class Settings(BaseSettings):
     loopback, where it is only this machine's: no other web page can then reach it by a name."""
     https: bool = False
     """A proxy in front makes the page reached by HTTPS: its cookie then never goes without."""
-    tile_url: str | None = Field(default=None, pattern=r"^https?://[^\s;,'\"]+\{z\}[^\s;,'\"]*$")
+    tile_url: str | None = None
     """Map tiles under the places, such as ``https://tiles.example/{z}/{x}/{y}.png``. Without it
     the map is drawn from what is at home alone. Whoever serves tiles learns where you live."""
     tile_credit: str = Field(default="", max_length=120)
     """Whom the map tiles are by, as their licence wants it said."""
+
+    @field_validator("tile_url")
+    @classmethod
+    def _tiles_are_numbered(cls, url: str | None) -> str | None:
+        """It becomes a part of the page's policy, so it must not be able to widen that."""
+        if url is not None and not TILE_URL.fullmatch(url):
+            raise ValueError("should be like https://tiles.example/{z}/{x}/{y}.png")
+        return url
 
     @property
     def browser_hosts(self) -> list[str]:

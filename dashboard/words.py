@@ -135,7 +135,7 @@ def greeting(now: datetime, zone: tzinfo) -> str:
         return "Good morning"
     if 12 <= hour < 18:
         return "Good afternoon"
-    return "Good evening" if 18 <= hour < 23 else "Good night"
+    return "Good evening"
 
 
 def clock(at: datetime, zone: tzinfo) -> str:

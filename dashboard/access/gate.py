@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboard.access.sessions import Sessions
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
-OPEN = (SIGN_IN, "/_stcore/health", "/favicon.png")
+HEALTH = "/_stcore/health"  # for who looks after the process, and calls it by no public name
+OPEN = (SIGN_IN, HEALTH, "/favicon.png")
 LIBRARY = "/static/"  # Streamlit's own scripts and fonts, the same for everyone
 CHANGES = ("POST", "PUT", "PATCH", "DELETE")
 
@@ -90,7 +91,7 @@ class Gate:
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         path: str = scope["path"]
         host = headers.get("host", "")
-        if self._hosts and _hostname(host) not in self._hosts:
+        if self._hosts and path != HEALTH and _hostname(host) not in self._hosts:
             return PlainTextResponse("This page has another name.", 400)
         changes = scope["type"] == "websocket" or scope["method"] in CHANGES
         if changes and not self._same_origin(headers, host):

@@ -25,7 +25,7 @@ from dashboard.words import (
 OVER_SHOWN, OPEN_SHOWN, FACTS_SHOWN = 30, 30, 4
 TITLE_CHARS = 120
 URGENCY = {severity: rank for rank, severity in enumerate(SEVERITIES)}
-LEAD = "What you must know. Two good positions have to agree before one is raised."
+LEAD = "What you must know, and what became of it."
 
 
 def draw() -> None:

@@ -130,6 +130,8 @@ def _draw_map(look: Look, now: datetime) -> None:
 def _summary(look: Look) -> str:
     if not look.pets:
         return "Your animals, as their collars tell it."
+    if calling := [pet.name for pet in look.pets if pet.open_alerts]:
+        return f"{people(calling)} {'needs' if len(calling) == 1 else 'need'} your eye."
     awake = [pet for pet in look.pets if not pet.stale]
     if not awake:
         return "Nothing new from the collars for a while."
