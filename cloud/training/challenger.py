@@ -37,7 +37,7 @@ class Recipe:
     """How a training goes on from the champion."""
 
     seed: int = 1
-    epochs: int = 12
+    epochs: int = 24
     learning_rate: float = 1e-3
     """A third of what a training from nothing begins with: it shall move, and not forget."""
     per_class: int = 200

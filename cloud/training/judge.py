@@ -21,12 +21,25 @@ def threshold_for_coverage(scores: FloatArray, coverage: float) -> float:
 
 
 def activity_metrics(
-    data: Dataset, labels: list[str], scores: FloatArray, abstain_below: float = 0.0
+    data: Dataset,
+    labels: list[str],
+    scores: FloatArray,
+    abstain_below: float = 0.0,
+    least: int = 0,
 ) -> Metrics:
     """Macro-F1, per class and per animal; and what abstaining buys.
 
     F1 counts every window. Coverage is the share that the model decides, and ``covered_accuracy``
     how often it is right there.
+
+    Args:
+        data: What was recorded.
+        labels: In the order of the scores.
+        scores: Shape (n, labels).
+        abstain_below: Best score under which the model does not decide.
+        least: Windows that a label must have to count in macro-F1, on the whole and again for each
+            animal: the only two of a kind would decide a small trial. 0: one that was merely
+            guessed counts too. Macro-F1 is None where no label has so many.
     """
     names = np.array(labels)
     guess = names[np.argmax(scores, axis=1)]
@@ -34,14 +47,14 @@ def activity_metrics(
     right = guess == data.labels
     return {
         "windows": len(data),
-        "macro_f1": _macro(data.labels, guess, labels),
+        "macro_f1": _macro(data.labels, guess, labels, least),
         "accuracy": _share(right),
         "coverage": _share(sure),
         "covered_accuracy": _share(right[sure]),
         "per_class": _per_class(data.labels, guess, labels),
         "per_animal": {
             str(animal): {
-                "macro_f1": _macro(data.labels[mine], guess[mine], labels),
+                "macro_f1": _macro(data.labels[mine], guess[mine], labels, least),
                 "coverage": _share(sure[mine]),
                 "per_class": _per_class(data.labels[mine], guess[mine], labels),
             }
@@ -79,8 +92,15 @@ def anomaly_metrics(data: Dataset, errors: FloatArray, threshold: float) -> Metr
     }
 
 
-def _macro(truth: NDArray[np.str_], guess: NDArray[np.str_], labels: list[str]) -> float:
-    return round(float(np.mean(list(_per_class(truth, guess, labels).values()))), 4)
+def _macro(
+    truth: NDArray[np.str_], guess: NDArray[np.str_], labels: list[str], least: int
+) -> float | None:
+    scores = [
+        f1
+        for label, f1 in _per_class(truth, guess, labels).items()
+        if int(np.sum(truth == label)) >= least
+    ]
+    return round(float(np.mean(scores)), 4) if scores else None
 
 
 def _per_class(

@@ -3,6 +3,7 @@
 from collections import Counter
 from itertools import permutations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from cloud.training.gate import (
 )
 from cloud.training.roles import Role, decide
 from cloud.training.runs import seen_by
+from cloud.training.trial import chance_of_loss
 
 EVEN = {"luna": Scores(40, 0.8, 0.8), "rex": Scores(40, 0.8, 0.8)}
 
@@ -42,6 +44,25 @@ def test_no_animal_pays_for_the_average() -> None:
     pets = EVEN | {"tiny": Scores(10, 0.9, 0.79)}
     assert refused(0.6, 0.9, pets) is Reason.WORSE_FOR_A_PET
     require_better(Scores(80, 0.6, 0.9), EVEN | {"tiny": Scores(10, 0.9, 0.8)})
+
+
+def test_a_loss_that_chance_explains_stops_nothing() -> None:
+    lucky = {"tiny": Scores(10, 0.9, 0.7, chance=0.15)}
+    require_better(Scores(80, 0.6, 0.9), EVEN | lucky)
+    certain = {"tiny": Scores(10, 0.9, 0.7, chance=0.05)}
+    assert refused(0.6, 0.9, EVEN | certain) is Reason.WORSE_FOR_A_PET
+
+
+def test_few_windows_leave_more_to_chance_than_many() -> None:
+    truth = np.array(["rest", "walk"] * 10)
+    before, after = truth.copy(), truth.copy()
+    after[:6] = "rest"
+    few = chance_of_loss(truth, before, after)
+    many = chance_of_loss(np.tile(truth, 20), np.tile(before, 20), np.tile(after, 20))
+    assert few > 2 * many > 0
+    assert few == chance_of_loss(truth, before, after)
+    assert chance_of_loss(truth, before, before) == 0
+    assert chance_of_loss(truth[:4], before[:4], after[:4]) == 0  # no behaviour counts
 
 
 def test_a_judge_needs_windows_of_its_own() -> None:
