@@ -15,6 +15,7 @@ from dashboard.watch import Watch
 
 REFRESH_S = 2.0
 CONFIRM_EVERY_S = 60.0  # between two times the cloud is asked whether a session still holds
+REMEMBERED = 256  # sessions; forgetting costs one question more
 COOKIE = "cookie"  # in the session's state: given by a test, as a browser gives its own
 
 _confirmed: dict[str, float] = {}
@@ -75,6 +76,8 @@ def _confirm_sometimes(at: House, signed: Signed) -> None:
     with _confirming:
         if time.monotonic() - _confirmed.get(signed.session, 0.0) < CONFIRM_EVERY_S:
             return
+        if len(_confirmed) > REMEMBERED:
+            _confirmed.clear()
         _confirmed[signed.session] = time.monotonic()
 
     def confirm() -> None:

@@ -190,7 +190,7 @@ function draw(ui) {
     const [px, py] = at(zone.x, zone.y);
     const r = zone.r / view.scale;
     make("circle", { cx: far(px), cy: far(py), r: far(r) }, layers.zones);
-    const text = make("text", { x: far(px), y: far(py - r + 18) }, layers.zones);
+    const text = make("text", { x: far(px), y: far(py - r + (r < 60 ? -8 : 18)) }, layers.zones);
     text.textContent = zone.name;
   }
 

@@ -20,7 +20,7 @@ from dashboard.words import clock_time, named
 from dashboard.words_sharing import OFFERS, PRECISIONS, SPANS, Offer
 
 REFRESH_S = 4.0
-OPEN_PETS = 3  # with more, each pet's permissions are folded
+OPEN_PETS = 6  # with more, each pet's permissions are folded
 LEAD = "Nothing leaves this house unless you say so here, and you can take it back."
 NO_TOKEN = (
     "You signed in while the cloud was away. To see and change what is shared, sign out and "
