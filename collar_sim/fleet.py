@@ -31,7 +31,7 @@ ROOM_POLL_S = 0.02
 STUCK_S = 30.0  # a collar that nobody acknowledges for so long, while others are, holds no one up
 STUCK_BEHIND_S = 10.0
 SETTLE_S = 30.0  # for the last acknowledgements after a run that ends by its duration
-HURRIED_S = 3.0  # ditto when told to stop
+HURRIED_S = 8.0  # ditto when told to stop: less than the patience of who stops us
 LEAVE_S = 10.0
 
 

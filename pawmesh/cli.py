@@ -38,8 +38,8 @@ from pawmesh.platform import Plan, fleet_command, site_login
 from pawmesh.provision import add_collar, ensure_fleet, ensure_owner, pets_called
 from pawmesh.up import BEFORE_HISTORY, Fleet, up
 
-
 app.command(deploy_app)
+
 
 @app.command(name="up")
 async def up_command(

@@ -15,7 +15,7 @@ from pawmesh.up import BEFORE_HISTORY
 ESCAPE_AFTER_S = 5.0
 SHARING = 0.75  # of the pets; the others' data must stay at home
 RUNAWAY_EVERY = 4
-HARNESSED = 3  # of five: enough to learn from, and both kinds are there to be judged on
+HARNESS_EVERY = 2  # both kinds are there to learn from, and to be judged on
 LATITUDE_DEG = 51.5
 LOCAL_HOUR = 19.0  # dinner is over, and there was time to play: whenever the demo is run
 
@@ -58,7 +58,7 @@ def prepare(platform: Platform, collars: int, seed: int, history: timedelta) -> 
     house = platform.house
     since = datetime.now(UTC) - history - BEFORE_HISTORY
     escapes = {number: ESCAPE_AFTER_S + number for number in range(0, collars, RUNAWAY_EVERY)}
-    on_harness = [number for number in range(collars) if number % 5 < HARNESSED]
+    on_harness = range(1, collars, HARNESS_EVERY)
     home = evening_home(datetime.now(UTC))
     with (
         house.operator_api(platform.cloud_url) as cloud,
