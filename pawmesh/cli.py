@@ -12,13 +12,8 @@ from cyclopts import CycloptsError, Parameter
 
 import plugins
 from collar_sim.animal import Scenario
-from pawmesh import (
-    health,
-    learning,  # noqa: F401 - registers its commands
-    record,  # noqa: F401 - registers its commands
-    replay,  # noqa: F401 - registers its command
-)
-from pawmesh.backup import commands as _backup  # noqa: F401 - registers its commands
+from pawmesh import health, learning, record, replay
+from pawmesh.backup import commands as backup
 from pawmesh.command import (
     NOTHING_SPECIAL,
     Common,
@@ -39,6 +34,8 @@ from pawmesh.provision import add_collar, ensure_fleet, ensure_owner, pets_calle
 from pawmesh.up import BEFORE_HISTORY, Fleet, up
 
 app.command(deploy_app)
+ELSEWHERE = (backup, learning, record, replay)
+"""Modules whose commands joined the application as they were imported."""
 
 
 @app.command(name="up")
