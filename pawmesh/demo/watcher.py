@@ -2,6 +2,7 @@
 
 It has the simulator's ground truth for eyes, and says about every longer bout what the pet did,
 whether the collar was right or wrong. People answer less; what they answer is of the same kind.
+A night's sleep takes several answers, since none may span more than an hour.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from typing import Any
 import httpx2
 import numpy as np
 
+from gateway.wire.uplink import MAX_LABEL_S
 from pawmesh.house import require
 
 LEAST_S = 8  # a shorter bout is over before anybody has said what it was
@@ -31,7 +33,7 @@ class Bout:
 
 
 def bouts(truth: Path, collar_ids: Iterable[str], least_s: int = LEAST_S) -> list[Bout]:
-    """What some pets really did, as far as it has been written.
+    """What some pets really did, as far as it has been written; no piece longer than an answer.
 
     Args:
         truth: The simulator's folder of ground truth.
@@ -71,11 +73,14 @@ def _runs(collar_id: str, at_us: Any, behaviour: Any, least_s: int) -> Iterator[
     """Runs of one behaviour in seconds that follow each other."""
     breaks = (behaviour[1:] != behaviour[:-1]) | (np.diff(at_us) != 1_000_000)
     edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(at_us)]
+    most_s = int(MAX_LABEL_S)
     for first, end in pairwise(edges):
-        if end - first >= least_s:
-            start_at = datetime.fromtimestamp(at_us[first] / 1e6, UTC)
-            length = timedelta(seconds=end - first)
-            yield Bout(collar_id, start_at, start_at + length, str(behaviour[first]))
+        for start in range(first, end, most_s):
+            length_s = min(end - start, most_s)
+            if length_s >= least_s:
+                start_at = datetime.fromtimestamp(at_us[start] / 1e6, UTC)
+                end_at = start_at + timedelta(seconds=length_s)
+                yield Bout(collar_id, start_at, end_at, str(behaviour[start]))
 
 
 def answer(gateway: httpx2.Client, pet_of: dict[str, str], seen: Iterable[Bout]) -> int:
