@@ -12,7 +12,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
 from collar_sim.firmware.epochs import RATE_HZ
 
@@ -33,6 +32,8 @@ def to_firmware(samples: FloatArray, rate_hz: float) -> FloatArray:
     """
     if abs(rate_hz / RATE_HZ - 1.0) <= SAME or len(samples) < 2:
         return samples
+    from scipy import signal  # here: it takes a second, and most commands resample nothing
+
     ratio = Fraction(RATE_HZ / rate_hz).limit_denominator(MAX_DOWN)
     up, down = ratio.numerator, ratio.denominator
     made = signal.resample_poly(
@@ -44,6 +45,8 @@ def to_firmware(samples: FloatArray, rate_hz: float) -> FloatArray:
 @lru_cache(maxsize=64)  # sessions of one logger have few rates
 def low_pass(up: int, down: int) -> FloatArray:
     """The filter of a ratio, for samples between which ``up - 1`` zeros were put."""
+    from scipy import signal
+
     nyquist = 1.0 / max(up, down)  # of half the rate with the zeros
     width = (1.0 - PASS) * nyquist
     taps, beta = signal.kaiserord(STOP_DB, width)
