@@ -223,11 +223,18 @@ class Tape:
 
     def _part(self, number: int, body: bytes, decompress: Any) -> Part:
         try:
-            raw = decompress(body, max_output_size=MAX_FRAME_BYTES)
+            if zstandard.frame_content_size(body) > MAX_FRAME_BYTES:
+                raise zstandard.ZstdError(f"it unpacks to more than {MAX_FRAME_BYTES} bytes")
+            raw = decompress(body, max_output_size=MAX_FRAME_BYTES)  # if no size is declared
             if number == 0:
                 self._require_format(msgspec.msgpack.decode(raw))
             part = _decode(raw)
-        except (zstandard.ZstdError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (
+            zstandard.ZstdError,
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+            RecursionError,
+        ) as error:
             raise TapeError(f"{self.path} is damaged in frame {number}: {error}") from error
         if isinstance(part, Header) != (number == 0):
             raise TapeError(f"{self.path} is damaged in frame {number}: a header belongs first")

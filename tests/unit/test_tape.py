@@ -1,5 +1,6 @@
 """Recordings of the wire as files: whole, cut off, damaged, foreign, newer."""
 
+import tracemalloc
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -130,10 +131,28 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
         TapeWriter.create(tmp_path / "a.tape", Header(site="home", started_at=AT))
 
 
-def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
-    body = zstandard.compress(b"\0" * (80 * 2**20))
+def framed(body: bytes) -> bytes:
+    return b"PAWTAPE\n" + FRAME.pack(len(body), zlib.crc32(body)) + body
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_bomb_is_not_unpacked(tmp_path: Path, declared: bool) -> None:
+    compressor = zstandard.ZstdCompressor(write_content_size=declared)
     path = tmp_path / "a.tape"
-    path.write_bytes(b"PAWTAPE\n" + FRAME.pack(len(body), zlib.crc32(body)) + body)
+    path.write_bytes(framed(compressor.compress(b"\0" * (80 * 2**20))))
+    tracemalloc.start()
+    try:
+        with pytest.raises(TapeError, match="damaged in frame 0"):
+            Tape(path)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 70 * 2**20
+
+
+def test_a_frame_nested_beyond_measure_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.tape"
+    path.write_bytes(framed(zstandard.compress(b"\x91" * 100_000 + b"\xc0")))
     with pytest.raises(TapeError, match="damaged in frame 0"):
         Tape(path)
 
