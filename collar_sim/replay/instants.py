@@ -20,6 +20,7 @@ MicroArray = NDArray[np.int64]
 UNITS_US = (1e6, 1e3, 1.0, 1e-3)  # s, ms, us, ns
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # no logger is older; below lie wrong units
 MISSING = np.iinfo(np.int64).min
+MOST_US = 2.0**62  # either side of zero, and 146,000 years: beyond, differences leave an int64
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def read_instants(table: Table, name: str, option: str = "--time-column") -> Ins
         except arrow.ArrowException as error:
             raise RecordingError(f"column {name} holds no instants: {error}") from None
         known = np.asarray(us.fill_null(MISSING).to_numpy(), np.int64)
+        known = np.where(np.abs(known) <= MOST_US, known, MISSING)
         return _checked(Instants(known), name)
     if kind.is_duration(column.type):
         column = column.cast(arrow.int64())
@@ -58,7 +60,9 @@ def read_instants(table: Table, name: str, option: str = "--time-column") -> Ins
 
 def in_unit(raw: FloatArray, unit_us: float) -> MicroArray:
     """Numbers of a unit, in microseconds."""
-    values = np.where(np.isfinite(raw), raw * unit_us, np.nan)
+    with np.errstate(over="ignore"):
+        values = raw * unit_us
+    values = np.where(np.abs(values) <= MOST_US, values, np.nan)
     whole = np.rint(np.nan_to_num(values, nan=0.0)).astype(np.int64)
     return np.where(np.isnan(values), MISSING, whole)
 
@@ -69,7 +73,13 @@ def require_plausible(us: MicroArray, name: str, now: datetime) -> None:
     Raises:
         RecordingError: They begin before any collar was made, or end ahead of us.
     """
-    first, last = to_datetime(int(us.min())), to_datetime(int(us.max()))
+    try:
+        first, last = to_datetime(int(us.min())), to_datetime(int(us.max()))
+    except OverflowError:
+        raise RecordingError(
+            f"column {name} reaches beyond every calendar, so it is damaged or no column of "
+            "instants. Name another one with --time-column, or give the beginning with --start-at"
+        ) from None
     if first < EARLIEST:
         raise RecordingError(
             f"column {name} goes back to {first:%Y-%m-%d}, before there were collars. Leave these "

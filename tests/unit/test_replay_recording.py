@@ -219,6 +219,17 @@ class TestClock:
         columns = base | {"t": base["t"] - np.timedelta64(365 * 50, "D")}
         refused(tmp_path, columns, "column t", "--start-at")
 
+    def test_a_clock_beyond_every_calendar_is_refused(self, tmp_path: Path) -> None:
+        base = recording()
+        for away_us in (2**62, 2**61, -(2**61), -(2**62)):
+            t = (base["t"].astype("int64") - AT_US + away_us).astype("datetime64[us]")
+            refused(tmp_path, base | {"t": t}, "column t", rate_hz=None)
+        seconds = np.arange(len(base["t"])) / 16.4
+        assert windows(read(tmp_path, base | {"t": seconds}, start_at=AT)) == {"Rex": 15}
+        seconds[-1] = 1e300  # one wild number is no instant, and costs its own row alone
+        motion = read(tmp_path, base | {"t": seconds}, start_at=AT)
+        assert (motion.flaws.without_time, windows(motion)) == (1, {"Rex": 14})
+
     def test_samples_too_slow_to_see_a_gait_are_refused(self, tmp_path: Path) -> None:
         refused(tmp_path, recording(seconds=600, rate_hz=1), "1 samples", rate_hz=None)
         refused(tmp_path, recording(), "--rate-hz", rate_hz=0.0)
