@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,8 @@ def serve(settings: Settings) -> None:
     """Serve until interrupted."""
     # Streamlit would ask a service on the internet for our address when a strange page calls
     net_util.get_external_ip = lambda: None
+    if not settings.https:  # no proxy: who names another address wants to guess unhindered
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", "")
     make_app(settings).run(config=options(settings))
 
 

@@ -35,7 +35,9 @@ class Settings(BaseSettings):
     """Names the page may be called by in a browser (a JSON list); by default any, except on
     loopback, where it is only this machine's: no other web page can then reach it by a name."""
     https: bool = False
-    """A proxy in front makes the page reached by HTTPS: its cookie then never goes without."""
+    """A proxy in front makes the page reached by HTTPS: its cookie then never goes without, and the
+    addresses that a proxy on this machine passes on are believed (``FORWARDED_ALLOW_IPS``: of
+    others, too)."""
     tile_url: str | None = None
     """Map tiles under the places, such as ``https://tiles.example/{z}/{x}/{y}.png``. Without it
     the map is drawn from what is at home alone. Whoever serves tiles learns where you live."""

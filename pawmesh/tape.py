@@ -24,6 +24,7 @@ MAGIC = b"PAWTAPE\n"
 FORMAT = 1
 FRAME = struct.Struct("<II")  # bytes of the frame, and their CRC-32
 MAX_FRAME_BYTES = 64 * 2**20
+MAX_TEXT_BYTES = 65_535  # of one of MQTT's strings
 FRAME_BYTES = 262_144  # of payloads: what a kill may lose is this or a second
 LEVEL = 3
 
@@ -68,6 +69,11 @@ class Message(Struct, frozen=True, array_like=True):
     """What the sender said in its user property."""
     retained: bool
     """The broker had kept it; it was not said just then."""
+
+    def __post_init__(self) -> None:
+        for text in (self.topic, self.content_type or ""):
+            if len(text.encode()) > MAX_TEXT_BYTES:
+                raise ValueError(f"a text of {len(text)} characters, which MQTT cannot carry")
 
 
 class Heard(Struct, frozen=True, tag=True):

@@ -109,7 +109,10 @@ class Gate:
         origin = headers.get("origin")
         if origin is None:
             return headers.get("sec-fetch-site") == "same-origin"
-        return bool(host) and urlsplit(origin).netloc == host
+        try:
+            return bool(host) and urlsplit(origin).netloc == host
+        except ValueError:  # no URL at all
+            return False
 
     def _guarded(self, send: Send) -> Send:
         async def guarded(message: Message) -> None:

@@ -278,8 +278,10 @@ class TestGate:
         def check() -> None:
             form = {"email": EMAIL, "password": PASSWORD, "next": "/sharing"}
             with httpx2.Client(base_url=url) as http:
-                for origin in ({}, {"origin": "http://evil.example"}, {"origin": "null"}):
-                    assert http.post("/sign-in", data=form, headers=origin).status_code == 403
+                for origin in ("http://evil.example", f"{url}@evil.example", "null", "http://["):
+                    sent = {"origin": origin}
+                    assert http.post("/sign-in", data=form, headers=sent).status_code == 403, origin
+                assert http.post("/sign-in", data=form).status_code == 403
                 own = {"origin": url}
                 wrong = http.post("/sign-in", data=form | {"password": "wrong"}, headers=own)
                 assert wrong.status_code == 401
@@ -306,6 +308,20 @@ class TestGate:
                 assert out.headers["location"] == "/sign-in?out"
                 http.cookies.set(name, kept.value)
                 assert http.get("/today", headers=HTML).status_code == 303
+
+        await asyncio.to_thread(check)
+
+    async def test_who_guesses_has_to_wait_whatever_address_they_name(self, url: str) -> None:
+        def check() -> None:
+            form = {"email": EMAIL, "password": "wrong"}
+            with httpx2.Client(base_url=url, headers={"origin": url}) as http:
+                answers = [
+                    http.post(
+                        "/sign-in", data=form, headers={"x-forwarded-for": f"10.0.0.{n}"}
+                    ).status_code
+                    for n in range(FREE + 1)
+                ]
+            assert answers == [401] * FREE + [429]
 
         await asyncio.to_thread(check)
 

@@ -5,6 +5,7 @@ import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 import zstandard
 from hypothesis import given
@@ -155,6 +156,22 @@ def test_a_frame_nested_beyond_measure_is_damaged(tmp_path: Path) -> None:
     path.write_bytes(framed(zstandard.compress(b"\x91" * 100_000 + b"\xc0")))
     with pytest.raises(TapeError, match="damaged in frame 0"):
         Tape(path)
+
+
+def test_what_mqtt_cannot_carry_was_never_heard(tmp_path: Path) -> None:
+    for long in (
+        {"topic": "t" * 65_536},
+        {"topic": "\u00fc" * 40_000},
+        {"content_type": "c" * 65_536},
+    ):
+        fields = {"topic": "t", "content_type": None} | long
+        heard = [0.0, fields["topic"], b"x", fields["content_type"], None, False]
+        body = msgspec.msgpack.encode({"type": "Heard", "messages": [heard]})
+        path = written(tmp_path / "a.tape", 4)
+        path.write_bytes(path.read_bytes() + framed(zstandard.compress(body))[8:])
+        with pytest.raises(TapeError, match="MQTT cannot carry"):
+            Tape(path)
+        path.unlink()
 
 
 def test_a_tape_with_secrets_is_its_owners_alone(tmp_path: Path) -> None:
