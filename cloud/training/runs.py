@@ -22,6 +22,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 SQL = load_queries(__file__)
 
+BROKE = "it could not be carried out; the operator sees why"
 LOCK_S = 5.0  # a killed trainer's connection is gone within a moment; another run takes minutes
 
 Report = dict[str, Any]
@@ -105,10 +106,7 @@ async def list_runs(
         return found
     owned = await (await connection.execute(SQL["owned"], {"owner_id": owner_id})).fetchall()
     ours = {part for row in owned for part in row if part is not None}
-    return [
-        replace(run, report=None if run.report is None else seen_by(run.report, ours))
-        for run in found
-    ]
+    return [run_seen_by(run, ours) for run in found]
 
 
 async def run_detail(connection: Connection, owner_id: str | None, run_id: str) -> Run:
@@ -121,6 +119,18 @@ async def run_detail(connection: Connection, owner_id: str | None, run_id: str) 
     if not found:
         raise NotFound(f"no training run {run_id}")
     return found[0]
+
+
+def run_seen_by(run: Run, ours: set[str]) -> Run:
+    """A run as an owner sees it: what broke may name hosts and files, and is for the operator."""
+    report = None if run.report is None else seen_by(run.report, ours)
+    if run.state is not RunState.FAILED:
+        return replace(run, report=report)
+    return replace(
+        run,
+        detail=BROKE,
+        report=None if report is None else {**report, "detail": BROKE},
+    )
 
 
 def seen_by(report: Mapping[str, Any], ours: set[str]) -> Report:

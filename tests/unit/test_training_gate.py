@@ -1,6 +1,8 @@
 """When a model may replace another, and who may say so."""
 
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import permutations
 
 import numpy as np
@@ -18,7 +20,7 @@ from cloud.training.gate import (
     require_better,
 )
 from cloud.training.roles import Role, decide
-from cloud.training.runs import seen_by
+from cloud.training.runs import Run, RunState, run_seen_by, seen_by
 from cloud.training.trial import chance_of_loss
 
 EVEN = {"luna": Scores(40, 0.8, 0.8), "rex": Scores(40, 0.8, 0.8)}
@@ -153,3 +155,23 @@ def test_a_report_keeps_other_peoples_ids_from_an_owner() -> None:
     assert seen["dataset"]["windows"] == 27
     assert seen["dataset"]["fit"] == {"mine": 3}
     assert "yours" in str(report)
+
+
+def test_what_broke_a_run_is_for_the_operator_alone():
+    why = "OperationalError: connection to 10.1.2.3 as pawmesh failed"
+    run = Run(
+        run_id="run-1",
+        slot="activity",
+        seed=0,
+        state=RunState.FAILED,
+        started_at=datetime(2026, 5, 1, tzinfo=UTC),
+        ended_at=None,
+        reason=None,
+        detail=why,
+        report={"detail": why, "state": "failed"},
+    )
+    seen = run_seen_by(run, set())
+    assert "10.1.2.3" not in str(seen)
+    assert (seen.state, bool(seen.detail)) == (RunState.FAILED, True)
+    refused = replace(run, state=RunState.REFUSED, detail="too few windows")
+    assert run_seen_by(refused, set()).detail == "too few windows"
