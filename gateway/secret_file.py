@@ -1,4 +1,4 @@
-"""Secrets that a gateway makes for itself: one to a file that only its owner reads."""
+"""Files that only their owner reads: tokens, keys, passwords."""
 
 import os
 from collections.abc import Callable
@@ -15,11 +15,16 @@ def kept_secret(path: Path, make: Callable[[], str]) -> str:
         return held
     secret = make()
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_private(path, secret)
+    return secret
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file's text; nobody but its owner can read it, not even for a moment."""
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secret)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
-    return secret

@@ -16,6 +16,12 @@ class PartFailed(PawmeshError):
     """A part did not start or did not answer. Read the end of its log, which the message quotes."""
 
 
+class UsageError(PawmeshError):
+    """The options cannot be read, or contradict each other. The message says how to write them."""
+
+    exit_code: ClassVar[int] = 2
+
+
 class MissingInstall(PawmeshError):
     """Something to install is missing. Run the one command that the message names."""
 

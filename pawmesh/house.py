@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 from platformdirs import user_data_path
 
-from pawmesh.embedded.server import write_private
+from gateway.secret_file import write_private
 from pawmesh.errors import NoAccess, PawmeshError
 
 SITE = "home"

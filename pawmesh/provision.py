@@ -12,8 +12,8 @@ from typing import Any
 import httpx2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.secret_file import write_private
 from gateway.sync import load_key
-from pawmesh.embedded.server import write_private
 from pawmesh.errors import PawmeshError
 from pawmesh.house import OWNER_EMAIL, SITE, House, require
 

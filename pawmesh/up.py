@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pawmesh.console import console, say
+from pawmesh.errors import UsageError
 from pawmesh.house import OWNER_EMAIL
+from pawmesh.options import NOTHING_SPECIAL, Common, Duration, require_usable
 from pawmesh.platform import Plan, Platform, running_platform
 from pawmesh.provision import ensure_fleet
 
@@ -21,6 +23,57 @@ class Fleet:
     collars: int
     history: timedelta
     seed: int
+
+
+async def up_command(
+    *,
+    collars: int | None = None,
+    pets: int | None = None,
+    history: Duration = timedelta(hours=24),
+    seed: int = 1,
+    broker: str | None = None,
+    database: str | None = None,
+    ready_file: Path | None = None,
+    dashboard: bool = True,
+    port_base: int | None = None,
+    common: Common = NOTHING_SPECIAL,
+) -> None:
+    """Start everything on this machine, until Ctrl-C.
+
+    The first start makes the data folder, an owner and simulated collars; the next finds them
+    again. A part that dies is started again, and that is said.
+
+    Examples:
+      pawmesh up
+      pawmesh up --collars 20 --history 2h --data-dir /tmp/try
+      pawmesh up --broker mqtt://user:password@host:1883 --database postgresql://user@host/pawmesh
+
+    Args:
+        collars: Simulated collars, each on a pet of its own; 0 for none [default: 5].
+        pets: The same, counted in pets.
+        history: How far in the past the simulated pets begin: 30m, 24h, 30d.
+        seed: Of the simulated animals; the same seed gives the same animals.
+        broker: An MQTT 5 broker of yours in place of the embedded one.
+        database: A PostgreSQL or TimescaleDB of yours in place of the embedded one.
+        ready_file: Written when everything answers: addresses and process ids, as JSON.
+        dashboard: Serve the page, or not.
+        port_base: First of five ports; 0 for any that are free [default: 8600, or the next free].
+        common: What every command takes.
+    """
+    if collars is not None and pets is not None and collars != pets:
+        raise UsageError("--collars and --pets differ: every simulated collar is on one pet")
+    asked = next((n for n in (collars, pets) if n is not None), 5)
+    if asked < 0:
+        raise UsageError(f"--collars {asked}: 0 or more")
+    require_usable(broker, database, port_base)
+    plan = Plan(
+        house=common.house,
+        broker_url=broker,
+        database_url=database,
+        port_base=port_base,
+        dashboard=dashboard,
+    )
+    await up(plan, Fleet(collars=asked, history=history, seed=seed), ready_file)
 
 
 async def up(plan: Plan, fleet: Fleet, ready_file: Path | None) -> None:

@@ -4,15 +4,13 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from pawmesh import health
 from pawmesh.backup.create import back_up
 from pawmesh.backup.restore import restore
-from pawmesh.command import NOTHING_SPECIAL, Common, app
 from pawmesh.console import print_json, print_line, say
 from pawmesh.errors import PawmeshError
+from pawmesh.options import NOTHING_SPECIAL, Common, require_usable
 
 
-@app.command(name="backup")
 def backup_command(
     file: Path,
     *,
@@ -35,7 +33,7 @@ def backup_command(
         database: The PostgreSQL of yours that Pawmesh was started with, when it does not run.
         common: What every command takes.
     """
-    health.require_usable(None, database, None)
+    require_usable(None, database, None)
     house = common.house
     say(f"Backing up {house.data_dir}")
     began = time.monotonic()
@@ -51,7 +49,6 @@ def backup_command(
     print_line("It holds keys and passwords: whoever can read it is the owner of this home.")
 
 
-@app.command(name="restore")
 def restore_command(
     file: Path,
     *,
@@ -74,7 +71,7 @@ def restore_command(
         database: An empty PostgreSQL database of yours, in place of the embedded one.
         common: What every command takes.
     """
-    health.require_usable(None, database, None)
+    require_usable(None, database, None)
     house = common.house
     say(f"Restoring {house.data_dir}")
     began = time.monotonic()

@@ -46,8 +46,7 @@ from pawmesh.backup.archive import (
 from pawmesh.backup.errors import KeepsChanging
 from pawmesh.backup.snapshot import is_sqlite, pin
 from pawmesh.backup.workshop import fsync_folder, workshop
-from pawmesh.command import UsageError
-from pawmesh.errors import NoAccess
+from pawmesh.errors import NoAccess, UsageError
 from pawmesh.house import SITE, House
 
 ATTEMPTS = 3

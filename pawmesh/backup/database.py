@@ -14,10 +14,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cloud.db.migrate import MIGRATIONS
 from pawmesh.backup.errors import DatabaseFailed
-from pawmesh.command import UsageError
 from pawmesh.embedded.ports import free_ports
 from pawmesh.embedded.postgres import MAJOR, Postgres, binary
-from pawmesh.errors import MissingInstall, NoAccess
+from pawmesh.errors import MissingInstall, NoAccess, UsageError
 from pawmesh.house import House, NotRunning
 from pawmesh.versions import newer
 

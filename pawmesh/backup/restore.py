@@ -20,10 +20,9 @@ from pawmesh.backup import database
 from pawmesh.backup.archive import DUMP, FILES, Archive
 from pawmesh.backup.errors import DamagedBackup
 from pawmesh.backup.workshop import fsync_folder, workshop
-from pawmesh.command import UsageError
 from pawmesh.embedded.ports import free_ports
 from pawmesh.embedded.postgres import Postgres
-from pawmesh.errors import NoAccess
+from pawmesh.errors import NoAccess, UsageError
 from pawmesh.house import House
 from pawmesh.versions import require_flash, require_gateway, require_known
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.secret_file import write_private
 from gateway.sync import load_key
 from gateway.wire.topics import ID_PATTERN
 from pawmesh.deployment import logins
 from pawmesh.deployment.certificates import Certified, certify_broker, make_authority, names_of
-from pawmesh.embedded.server import write_private
 from pawmesh.errors import NoAccess, PawmeshError
 
 BROKER_HOST = "mosquitto"  # the services' names in compose.yaml

@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx2
 
+from gateway.secret_file import write_private
 from pawmesh.deployment.folder import BROKER_PORT, Secrets, give
 from pawmesh.deployment.logins import collars_login
-from pawmesh.embedded.server import write_private
 from pawmesh.errors import PawmeshError
 from pawmesh.house import require
 from pawmesh.provision import CollarKeys, pets_called, release_key, share_secrets

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pawmesh.embedded.server import Server, write_private
+from gateway.secret_file import write_private
+from pawmesh.embedded.server import Server
 from pawmesh.errors import MissingInstall, NoAccess
 
 HOUSE = "pawmesh"  # the user that our own parts are

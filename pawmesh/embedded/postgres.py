@@ -19,7 +19,8 @@ from typing import ClassVar
 import psutil
 import psycopg
 
-from pawmesh.embedded.server import Server, write_private
+from gateway.secret_file import write_private
+from pawmesh.embedded.server import Server
 from pawmesh.embedded.unprivileged import Account
 from pawmesh.errors import IncompatibleData, MissingInstall, NoAccess, PartFailed
 

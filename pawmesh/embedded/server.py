@@ -134,14 +134,3 @@ class Server(ABC):
             yield url
         finally:
             self.stop()
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file's text; nobody but its owner can read it, not even for a moment."""
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

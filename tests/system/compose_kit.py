@@ -256,7 +256,7 @@ def setpriv(uid: str) -> list[str]:
 @cache
 def can_read_us(uid: str) -> bool:
     """Whether another user could run our Python out of this checkout."""
-    child = [PYTHON, "-P", "-c", "import cloud, dashboard, pawmesh.healthy"]
+    child = [PYTHON, "-P", "-c", "import cloud, dashboard, pawmesh.deployment.probe"]
     parent = f"import subprocess; subprocess.run({child}, check=True)"
     probe = [*setpriv(uid), PYTHON, "-P", "-c", parent]  # the services start children, too
     try:

@@ -23,10 +23,9 @@ import zstandard
 from pawmesh.backup import back_up, database, restore
 from pawmesh.backup.archive import DUMP, FORMAT, MANIFEST
 from pawmesh.backup.errors import DamagedBackup, KeepsChanging
-from pawmesh.command import UsageError
 from pawmesh.embedded.ports import free_ports
 from pawmesh.embedded.postgres import Postgres
-from pawmesh.errors import IncompatibleData, NoAccess, PawmeshError
+from pawmesh.errors import IncompatibleData, NoAccess, PawmeshError, UsageError
 from pawmesh.house import AlreadyRunning, House, require
 from pawmesh.provision import sign_in
 from tests.system.old_house import HOUSE_0_1, STORES, make_old_house

@@ -15,9 +15,9 @@ import pytest
 from gateway.wire.messages import Key, Presence, Status
 from gateway.wire.session import BrokerUrl, connect
 from gateway.wire.topics import Kind
-from pawmesh.playback import play
-from pawmesh.recorder import Recorder
-from pawmesh.tape import Header, Tape, TapeWriter, Wearer
+from pawmesh.record.playback import play
+from pawmesh.record.recorder import Recorder
+from pawmesh.record.tape import Header, Tape, TapeWriter, Wearer
 from tests.system.home import SITE, Home, birth, enrolled, epoch, running_home, send
 from tests.system.household import Simulator, write_fleet
 from tests.system.test_platform import eventually, pawmesh, running

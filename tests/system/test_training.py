@@ -17,13 +17,14 @@ from cloud.training.publish import publish
 from cloud.training.weights import unpack
 from collar_sim.animal import Animal, Scenario, Wear
 from collar_sim.firmware.classifier import AnomalyScorer, LiteRtClassifier
-from pawmesh import models
-from pawmesh.models import Trained, record, train
+from pawmesh.models import shipped
+from pawmesh.models.cohort import record
+from pawmesh.models.shipped import Trained, train
 from plugins.sdk.features import scaled
 from plugins.sdk.package import Package
 
 SMALL = {"animals": 4, "strangers": 2, "minutes": 100, "epochs": 5}
-LABELS = [str(label) for label in models.LABELS]
+LABELS = [str(label) for label in shipped.LABELS]
 SHIPPED = Path(plugins.__path__[0]) / "activity"
 MORNING = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 

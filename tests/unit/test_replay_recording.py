@@ -16,7 +16,7 @@ from collar_sim.replay.motion import Motion, read_motion
 from collar_sim.replay.source import windows_in
 from collar_sim.replay.table import TableFile
 from collar_sim.replay.units import AccUnit, GyrUnit
-from pawmesh.replay_file import read as read_file
+from pawmesh.replay.recording import read as read_file
 
 AT = datetime(2024, 5, 1, 8, tzinfo=UTC)
 AT_US = 1_714_550_400_000_000

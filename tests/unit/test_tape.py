@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.wire.uplink import EnrolledCollar
 from pawmesh.errors import IncompatibleData, NoAccess
-from pawmesh.tape import FORMAT, FRAME, Header, Message, Tape, TapeError, TapeWriter, Wearer
+from pawmesh.record.tape import FORMAT, FRAME, Header, Message, Tape, TapeError, TapeWriter, Wearer
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 COLLAR = EnrolledCollar(collar_id="c1", pet_id="p1", pet_name="Rex", assigned_at=AT)

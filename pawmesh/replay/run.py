@@ -1,14 +1,12 @@
 """One replay from file to report: check, enrol, play, and count in both stores."""
 
 import asyncio
-import hashlib
 import json
 import re
-import tempfile
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,15 +22,16 @@ from collar_sim.replay.mapping import MotionMapping
 from collar_sim.replay.player import Casting, Player, progress_of
 from collar_sim.replay.source import MotionSource, Source
 from collar_sim.replay.track import TrackMapping
+from gateway.secret_file import write_private
 from gateway.wire.session import BrokerUrl
 from pawmesh.console import say
-from pawmesh.embedded.server import write_private
 from pawmesh.errors import NoAccess
-from pawmesh.house import SITE, House, NotRunning, default_data_dir
+from pawmesh.house import SITE, House, NotRunning
 from pawmesh.platform import Plan, running_platform
 from pawmesh.provision import CollarKeys
-from pawmesh.replay_file import Recorded, read
-from pawmesh.replay_platform import counted, enrol, give_grants, until_in_cloud
+from pawmesh.replay.folder import FACTS, choose_house, run_folder, sha256_of
+from pawmesh.replay.platform import counted, enrol, give_grants, until_in_cloud
+from pawmesh.replay.recording import Recorded, read
 
 NVM_FINISHED = "finished"
 BEFORE = timedelta(minutes=1)  # the pets wear their collars before the first sample
@@ -71,17 +70,19 @@ async def run_replay(wish: Wish, data_dir: Path | None) -> dict[str, Any]:
         say(f"  --label-map names {word!r}, which is no label of this recording")
     for notice in recorded.notices:
         say(f"  {notice}")
-    house = _house(data_dir)
-    digest = await asyncio.to_thread(_sha256, wish.path)
-    folder, keys = _run_folder(house, wish, digest, list(recorded.sources))
+    house = choose_house(data_dir)
+    digest = await asyncio.to_thread(sha256_of, wish.path)
+    folder, keys = run_folder(
+        house, f"{digest} {wish.mapping!r}", list(recorded.sources), again=wish.again
+    )
     with Flash.open(folder) as flash:
         is_finished = flash.nvm(NVM_FINISHED) is not None
     if is_finished:
         say("This recording was replayed here before; --again plays it once more. Its report:")
-        facts = json.loads((folder / "facts.json").read_text())
+        facts = json.loads((folder / FACTS).read_text())
     else:
         facts = await _play(wish, recorded, house, folder, keys)
-        write_private(folder / "facts.json", json.dumps(facts, indent=1))
+        write_private(folder / FACTS, json.dumps(facts, indent=1))
         with Flash.open(folder) as flash:
             flash.commit({NVM_FINISHED: datetime.now(UTC).isoformat().encode()})
     with Flash.open(folder) as flash:
@@ -104,53 +105,6 @@ async def run_replay(wish: Wish, data_dir: Path | None) -> dict[str, Any]:
 def asdict_scores(scores: Any) -> dict[str, Any]:
     """The scores as the report has them."""
     return {name: getattr(scores, name) for name in scores.__struct_fields__}
-
-
-def _house(data_dir: Path | None) -> House:
-    if data_dir is None:
-        usual = House(default_data_dir())
-        with suppress(NotRunning):
-            usual.running()
-            return usual
-        folder = Path(tempfile.mkdtemp(prefix="pawmesh-replay-"))
-        say(f"The replay's data is in {folder}; give it as --data-dir to go on there")
-        return House(folder)
-    house = House(data_dir)
-    house.prepare()
-    return house
-
-
-def _run_folder(
-    house: House, wish: Wish, digest: str, animals: list[str]
-) -> tuple[Path, dict[str, CollarKeys]]:
-    """Where this replay keeps its flash, and its collars' keys; the same ones each time.
-
-    Other columns, units or rates make other messages, and so another replay with other collars.
-    """
-    generation = 1
-    while True:
-        seed = f"{digest} {wish.mapping!r} {generation}"
-        run_id = hashlib.blake2b(seed.encode(), digest_size=6).hexdigest()
-        folder = house.data_dir / "replay" / run_id
-        if not (wish.again and (folder / "facts.json").exists()):
-            break
-        generation += 1
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = folder / "keys.json"
-        if path.exists():
-            held = {name: CollarKeys(**each) for name, each in json.loads(path.read_text()).items()}
-        else:
-            held = {animal: CollarKeys.make(_collar_id(run_id, animal)) for animal in animals}
-            text = json.dumps({name: asdict(each) for name, each in held.items()}, indent=1)
-            write_private(path, text + "\n")
-    except OSError as error:
-        raise NoAccess(f"{folder}: {error.strerror}") from error
-    return folder, held
-
-
-def _collar_id(run_id: str, animal: str) -> str:
-    return "replay-" + hashlib.blake2b(f"{run_id} {animal}".encode(), digest_size=4).hexdigest()
 
 
 async def _play(
@@ -248,11 +202,6 @@ def _sealing_key(keys: CollarKeys) -> SealingKey:
         Ed25519PrivateKey.from_private_bytes(bytes.fromhex(keys.signing_key)),
         bytes.fromhex(keys.salt_secret),
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ from gateway.wire.errors import Rejected
 from gateway.wire.messages import Ack, Key, Presence, Status
 from gateway.wire.session import BrokerUrl, Session, connect
 from gateway.wire.topics import DOWNLINK_KINDS, UNKEYED_KINDS, Kind, Topic, ack_filter
-from pawmesh.tape import Message, Tape
+from pawmesh.record.tape import Message, Tape
 
 WINDOW = 500  # messages under way: below any broker's in-flight limit
 STALL_S = 15.0  # without an acknowledgement: what is missing on the tape will not come

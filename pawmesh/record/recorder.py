@@ -12,7 +12,7 @@ from msgspec import Struct
 from gateway.wire.errors import Rejected, SessionLost
 from gateway.wire.session import BrokerUrl, Delivery, connect
 from gateway.wire.topics import Topic, site_filter
-from pawmesh.tape import Message, TapeWriter, Wearer
+from pawmesh.record.tape import Message, TapeWriter, Wearer
 
 FLUSH_S = 1.0  # what a kill may lose
 BATCH, LINGER_S = 1_000, 0.02

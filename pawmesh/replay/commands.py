@@ -1,9 +1,9 @@
-"""``pawmesh replay``: a recording of real animals in the simulated one's place."""
+"""``pawmesh replay``: the command, its options read and its errors said."""
 
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -12,16 +12,16 @@ from collar_sim.replay.errors import RecordingError
 from collar_sim.replay.mapping import RATE_HZ, MotionMapping
 from collar_sim.replay.track import SpeedUnit, TrackMapping
 from collar_sim.replay.units import AccUnit, GyrUnit
-from pawmesh.command import NOTHING_SPECIAL, Common, UsageError, app
-from pawmesh.console import print_json, print_line
-from pawmesh.errors import MissingInstall, NoAccess, PawmeshError
-from pawmesh.replay_run import Wish, run_replay
+from pawmesh.console import print_json
+from pawmesh.errors import MissingInstall, NoAccess, PawmeshError, UsageError
+from pawmesh.options import NOTHING_SPECIAL, Common
+from pawmesh.replay.report import show_replay
+from pawmesh.replay.run import Wish, run_replay
 
 RECORDINGS = Path("../shared/data")
 AUTO = "auto"
 
 
-@app.command(name="replay")
 async def replay_command(
     file: Path,
     *,
@@ -157,34 +157,6 @@ def find_recording(file: Path) -> Path:
         return folder / file
     where = f", nor in {folder} (PAWMESH_RECORDINGS)" if file.name == str(file) else ""
     raise UsageError(f"There is no file {file}{where}")
-
-
-def show_replay(found: dict[str, Any]) -> None:
-    """The report for a person."""
-    stored = found["epochs_stored"] + found["fixes_stored"]
-    cloud = found["epochs_cloud"] + found["fixes_cloud"]
-    print_line(
-        f"{len(found['animals'])} animals: {found['epochs_stored']} epochs of {found['windows']} "
-        f"windows and {found['fixes_stored']} positions stored at home, {cloud} of {stored} in the "
-        f"cloud; lost {found['lost']}, duplicates {found['duplicates']}; {found['seconds']:.0f} s"
-    )
-    for animal, macro_f1 in found["macro_f1"].items():
-        baseline = found["majority"][animal]
-        print_line(
-            f"  {animal:<12} macro-F1 {macro_f1:.3f}, accuracy {found['accuracy'][animal]:.3f}, "
-            f"decided {found['coverage_by_animal'][animal]:.0%}; always {baseline['behaviour']!r} "
-            f"would have {baseline['macro_f1']:.3f} and {baseline['accuracy']:.3f}"
-        )
-    if found["confusion"]:
-        _show_confusion(found["confusion"])
-    print_line(f"Its data is in {found['data_dir']}")
-
-
-def _show_confusion(confusion: dict[str, dict[str, int]]) -> None:
-    said = sorted({name for row in confusion.values() for name in row}, key=lambda n: n == "unsure")
-    print_line("  true \\ said " + "".join(f"{name:>9}" for name in said))
-    for name, row in confusion.items():
-        print_line(f"  {name:<12}" + "".join(f"{row.get(each, 0):>9}" for each in said))
 
 
 def _require_folder_of(report: Path | None) -> None:

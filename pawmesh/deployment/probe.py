@@ -1,4 +1,4 @@
-"""``python -m pawmesh.healthy URL``: exit code 0 when it answers 200; for health checks.
+"""``python -m pawmesh.deployment.probe URL``: exit code 0 when it answers 200; for health checks.
 
 The standard library alone: it runs every few seconds in containers that have no curl.
 """

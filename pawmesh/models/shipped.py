@@ -1,6 +1,4 @@
-"""The shipped models: a simulated population teaches them, strangers judge them.
-
-Run as ``python -m pawmesh.models`` or ``pawmesh models train``.
+"""``pawmesh models train``: the shipped models, taught and judged by a simulated population.
 
 Repeatable how far: the recordings are the same bytes wherever numpy's are. Training is
 deterministic, so the same seed, machine type and TensorFlow give the same .tflite bytes; another
@@ -9,9 +7,7 @@ CPU may round sums otherwise and give another file of the same quality. The card
 
 import hashlib
 import platform
-import sys
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,10 +24,9 @@ from rich.progress import (
 )
 
 from cloud.training import activity, anomaly
-from cloud.training.dataset import Dataset, cut, joined
+from cloud.training.dataset import Dataset
 from cloud.training.judge import activity_metrics, anomaly_metrics, threshold_for_coverage
 from cloud.training.publish import publish
-from collar_sim.animal import Animal, Scenario
 from collar_sim.firmware.arena import arena_bytes
 from collar_sim.firmware.classifier import (
     AnomalyScorer,
@@ -40,6 +35,7 @@ from collar_sim.firmware.classifier import (
     MicroClassifier,
     micro_available,
 )
+from pawmesh.models.cohort import SAMPLES, Cohort, record
 from plugins.sdk.admission import admit
 from plugins.sdk.behaviours import Behaviour
 from plugins.sdk.features import prepare
@@ -49,25 +45,9 @@ from plugins.sdk.package import Package
 Card = dict[str, Any]
 
 LABELS = [label for label in Behaviour if label is not Behaviour.UNSURE]
-SAMPLES = 100  # 4 s: two strides of the slowest walk of the largest dog, twice over
 VERSION = "0.2.0"
-START_AT = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)  # active, and rides are to be had
-LONGITUDES = (-20.0, 20.0)  # an hour or so either way of local time
-TUNE_SHARE = 0.25  # of the training animals: unseen by the fit, they set the thresholds
 COVERAGE = 0.95  # on tuning animals; strangers get a little less
 FALSE_ALARMS = 0.005  # of healthy windows of tuning animals
-TUNE_HOP_S, FIT_HOP_S = 4, 2  # the fit may see overlapping windows; what judges may not
-
-
-@dataclass(frozen=True)
-class Cohort:
-    """Whose recordings a training uses, all by seed and disjoint."""
-
-    fit: Dataset
-    tune: Dataset
-    strangers: Dataset
-    sick_strangers: Dataset
-    """The same strangers in a bad week."""
 
 
 @dataclass(frozen=True)
@@ -111,45 +91,6 @@ def train(
         progress.update(task, total=1, completed=1)
     return Trained(
         out / "activity", out / "anomaly", {"activity": activity_card, "anomaly": anomaly_card}
-    )
-
-
-def record(
-    seed: int, animals: int, strangers: int, minutes: int, progress: Progress | None = None
-) -> Cohort:
-    """Recordings of a cohort; no animal is in two parts of it."""
-    tuning = max(1, round(animals * TUNE_SHARE))
-    plan = [
-        (range(animals - tuning), Scenario.BUSY, FIT_HOP_S),
-        (range(animals - tuning, animals), Scenario.BUSY, TUNE_HOP_S),
-        (range(animals, animals + strangers), Scenario.BUSY, TUNE_HOP_S),
-        (range(animals, animals + strangers), Scenario.ANOMALY, TUNE_HOP_S),
-    ]
-    total = sum(len(numbers) for numbers, _, _ in plan)
-    task = progress.add_task(f"{animals} + {strangers} animals", total=total) if progress else None
-    parts: list[Dataset] = []
-    for numbers, scenario, hop_s in plan:
-        recordings: list[Dataset] = []
-        for number in numbers:
-            recordings.append(_recording(seed, number, scenario, minutes, hop_s))
-            if progress is not None and task is not None:
-                progress.advance(task)
-        parts.append(joined(recordings))
-    return Cohort(*parts)
-
-
-def _recording(seed: int, number: int, scenario: Scenario, minutes: int, hop_s: int) -> Dataset:
-    animal_seed = seed * 100_000 + number
-    longitude = float(np.random.default_rng([animal_seed, 9]).uniform(*LONGITUDES))
-    animal = Animal.draw(animal_seed, home=(48.0, longitude), scenario=scenario)
-    lived = list(animal.minutes(START_AT, minutes))
-    return cut(
-        np.concatenate([minute.imu for minute in lived]),
-        np.concatenate([minute.behaviour for minute in lived]),
-        np.concatenate([minute.anomaly for minute in lived]),
-        f"animal-{number:03d}",
-        samples=SAMPLES,
-        hop_s=hop_s,
     )
 
 
@@ -292,7 +233,3 @@ def _progress(quiet: bool) -> Progress:
         TimeElapsedColumn(),
         console=Console(stderr=True, quiet=quiet),
     )
-
-
-if __name__ == "__main__":
-    train(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("plugins"))

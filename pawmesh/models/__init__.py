@@ -1,0 +1,1 @@
+"""``pawmesh models``: how the collars' models are made and looked at."""

@@ -1,0 +1,1 @@
+"""``pawmesh replay``: a recording of real animals takes the simulated ones' place."""
