@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway import contiguity
-from gateway.contiguity import Contiguity
+from gateway.ingest import contiguity
+from gateway.ingest.contiguity import Contiguity
 from gateway.wire.messages import Key
 
 few = settings(max_examples=150, deadline=None)
