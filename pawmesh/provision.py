@@ -169,6 +169,25 @@ def add_collar(
         Its keys, the file that holds them (mode 0600), and the pet's id.
     """
     household_id = ensure_owner(house, cloud)
+    keys, pet_id = enrol_collar(cloud, gateway, SITE, household_id, pet, species)
+    folder = house.data_dir / "collars"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return keys, write_keys(folder, keys, release_key(cloud)), pet_id
+
+
+def enrol_collar(
+    cloud: httpx2.Client,
+    gateway: httpx2.Client,
+    site: str,
+    household_id: str,
+    pet: str,
+    species: str,
+) -> tuple[CollarKeys, str]:
+    """Enrol a collar of a site; its keys, and the id of the pet that wears it.
+
+    Raises:
+        PawmeshError: A service refuses, or several pets have the name.
+    """
     matching = pets_called(cloud, household_id, pet)
     if len(matching) > 1:
         ids = ", ".join(matching)
@@ -182,17 +201,19 @@ def add_collar(
     body = {
         "pet_id": pet_id,
         "collar_id": keys.collar_id,
-        "site_id": SITE,
+        "site_id": site,
         "public_key": keys.public_key,
     }
     require(cloud.post("/v1/collars", json=body))
     share_secrets(gateway, [keys])
-    folder = house.data_dir / "collars"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    return keys, pet_id
+
+
+def write_keys(folder: Path, keys: CollarKeys, release_key: str) -> Path:
+    """The file that goes into a collar: its keys, and the one it believes new models by."""
     path = folder / f"{keys.collar_id}.json"
-    told = asdict(keys) | {"release_key": release_key(cloud)}
-    write_private(path, json.dumps(told, indent=1) + "\n")
-    return keys, path, pet_id
+    write_private(path, json.dumps(asdict(keys) | {"release_key": release_key}, indent=1) + "\n")
+    return path
 
 
 def pets_called(cloud: httpx2.Client, household_id: str, pet: str) -> list[str]:

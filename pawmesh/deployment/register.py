@@ -1,21 +1,18 @@
 """Makes owners, sites and collars known to a deployment, over its own HTTP."""
 
-import json
-import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
-from gateway.secret_file import write_private
 from pawmesh.deployment.folder import BROKER_PORT, Secrets, give
 from pawmesh.deployment.logins import collars_login
 from pawmesh.errors import PawmeshError
 from pawmesh.house import require
-from pawmesh.provision import CollarKeys, pets_called, release_key, share_secrets
+from pawmesh.provision import enrol_collar, release_key, write_keys
 
 TIMEOUT_S = 60.0
 
@@ -66,28 +63,10 @@ class Deployment:
         """
         with self._cloud() as cloud, self._gateway(site) as gateway:
             household = self._household(cloud, site)
-            matching = pets_called(cloud, household, pet)
-            if len(matching) > 1:
-                ids = ", ".join(matching)
-                raise PawmeshError(f"Several pets are called {pet}: name one by its id ({ids})")
-            if matching:
-                pet_id = matching[0]
-            else:
-                body = {"name": pet, "species": species, "household_id": household}
-                pet_id = str(require(cloud.post("/v1/pets", json=body))["pet_id"])
-            keys = CollarKeys.make(f"collar-{secrets.token_hex(4)}")
-            enrolled = {
-                "pet_id": pet_id,
-                "collar_id": keys.collar_id,
-                "site_id": site,
-                "public_key": keys.public_key,
-            }
-            require(cloud.post("/v1/collars", json=enrolled))
-            share_secrets(gateway, [keys])
-            told = asdict(keys) | {"release_key": release_key(cloud)}
+            keys, pet_id = enrol_collar(cloud, gateway, site, household, pet, species)
+            trusted = release_key(cloud)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        key_file = folder / f"{keys.collar_id}.json"
-        write_private(key_file, json.dumps(told, indent=1) + "\n")
+        key_file = write_keys(folder, keys, trusted)
         for made in (folder, key_file):
             give(made, folder.parent)
         password_file = self.secrets.site(site) / "collars.password"
