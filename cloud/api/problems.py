@@ -12,10 +12,10 @@ from psycopg import errors as pg
 from starlette.exceptions import HTTPException
 
 from cloud.errors import CloudError, Conflict, DatabaseUnavailable, Invalid, NotFound
+from gateway.wire.problems import CONTENT_TYPE
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-CONTENT_TYPE = "application/problem+json"
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 RETRY = {"Retry-After": "1"}
 
