@@ -1,5 +1,5 @@
 -- lock_models -- one change of what is champion at a time
-SELECT pg_advisory_xact_lock(0x70617721);
+SELECT pg_advisory_xact_lock(1885435681);
 
 -- champion_of -- the best there is for a slot
 SELECT model_id, package, version, sha256, release, content, weights FROM model

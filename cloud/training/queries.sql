@@ -1,5 +1,5 @@
 -- lock_training -- one run at a time; the lock ends with the connection, however that ends
-SELECT pg_try_advisory_lock(0x70617772);
+SELECT pg_try_advisory_lock(1885435762);
 
 -- mark_dead -- we hold the lock, so whoever wrote these does not run any more
 UPDATE training_run SET state = 'died', ended_at = %(now)s,
@@ -68,7 +68,7 @@ ORDER BY grant_id FOR SHARE;
 SELECT run_id, slot, seed, started_at, ended_at, reason, detail, report,
        CASE WHEN state = 'running' AND NOT EXISTS (
            SELECT 1 FROM pg_locks
-           WHERE locktype = 'advisory' AND objsubid = 1 AND classid = 0 AND objid = 0x70617772
+           WHERE locktype = 'advisory' AND objsubid = 1 AND classid = 0 AND objid = 1885435762
              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
        ) THEN 'died' ELSE state END AS state
 FROM training_run

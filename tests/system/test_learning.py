@@ -438,7 +438,7 @@ MOMENTS = {
 }
 """When the trainer is killed; with a lock, while its last transaction waits for it."""
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 0x70617772"
+HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1885435762"
 
 
 def count(connection: psycopg.Connection[Any], query: str) -> int:
@@ -573,7 +573,7 @@ def test_without_tensorflow_the_remedy_is_said(database: str, tmp_path: Path) ->
 
 def test_two_trainings_at_once_are_one_too_many(database: str, tmp_path: Path) -> None:
     with psycopg.connect(database, autocommit=True) as other:
-        other.execute("SELECT pg_advisory_lock(0x70617772)")
+        other.execute("SELECT pg_advisory_lock(1885435762)")
         code, said = exit_of(settings_for(database, tmp_path))
     assert (code, "another training run is under way" in said) == (1, True)
     assert rows(database, "SELECT * FROM training_run") == []
