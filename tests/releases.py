@@ -1,6 +1,7 @@
 """Signed models for tests: the shipped packages under other versions, and things gone wrong."""
 
 import hashlib
+import random
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import plugins
 from collar_sim.firmware.classifier import LiteRtClassifier
 from gateway.wire.messages import MODEL_CHUNK_BYTES, ModelChunk, ModelOffer
 from gateway.wire.release import Release
+from gateway.wire.uplink import Deployment, ModelPackage
 from plugins.sdk.golden import golden_windows, packed
 from plugins.sdk.manifest import Manifest, read_manifest
 from plugins.sdk.package import Package, admitted
@@ -20,6 +22,7 @@ _MANIFESTS = {slot: read_manifest(SHIPPED / slot) for slot in ("activity", "anom
 _RAW = {slot: (SHIPPED / slot / "model.tflite").read_bytes() for slot in _MANIFESTS}
 KEY = Ed25519PrivateKey.from_private_bytes(b"release-key-of-the-tests-00000000"[:32])
 PUBLIC = KEY.public_key().public_bytes_raw()
+CHUNKS = 12  # of a package, unless a test says otherwise
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
@@ -57,6 +60,25 @@ def bad_release(raw: bytes, version: str = "9.0.0", golden: bytes = b"", **model
     digest = hashlib.sha256(raw).hexdigest()
     manifest = manifest_of("activity", version, sha256=digest, **model)
     return Release.signed(KEY, slot="activity", manifest=manifest, size=len(raw), golden=golden)
+
+
+def package_of(version: str = "9.0.0", chunks: int = CHUNKS) -> ModelPackage:
+    """A rightly signed model of any bytes: the gateway carries it, and judges no more than that."""
+    model = random.Random(version).randbytes(chunks * MODEL_CHUNK_BYTES - 5)
+    return ModelPackage(release=bad_release(model, version), model=model)
+
+
+def deployment(rollout: str, package: ModelPackage, *collars: str) -> Deployment:
+    """What the registry says when these collars shall have the package."""
+    release = package.release
+    return Deployment(
+        rollout=rollout,
+        slot=release.slot,
+        package=release.package,
+        version=release.version,
+        sha256=release.sha256,
+        collars=list(collars),
+    )
 
 
 def offer_of(

@@ -22,8 +22,8 @@ from gateway.wire.grants import Grant, Stream
 from gateway.wire.messages import Desired, ModelAnswer, ModelState, Slots
 from gateway.wire.session import BrokerUrl, connect
 from gateway.wire.topics import Kind, Topic, downlink_filters
-from gateway.wire.uplink import Deployment, ModelPackage, pack_body
-from tests.releases import KEY, PUBLIC, bad_release, raw_of, release_of
+from gateway.wire.uplink import ModelPackage, pack_body
+from tests.releases import KEY, PUBLIC, deployment, package_of, raw_of, release_of
 from tests.system.cloud_kit import Device as CloudDevice
 from tests.system.cloud_kit import open_cloud, settings_for
 from tests.system.device import SHIPPED, Device
@@ -44,23 +44,6 @@ from tests.system.test_cloud_service import running
 
 DEATHS = int(os.environ.get("SOAK", "5"))
 CHUNKS = 30
-
-
-def package_of(version: str = "9.0.0") -> ModelPackage:
-    model = random.Random(version).randbytes(CHUNKS * 2048 - 7)
-    return ModelPackage(release=bad_release(model, version), model=model)
-
-
-def deployment(package: ModelPackage, rollout: str, *collars: str) -> Deployment:
-    release = package.release
-    return Deployment(
-        rollout=rollout,
-        slot=release.slot,
-        package=release.package,
-        version=release.version,
-        sha256=release.sha256,
-        collars=list(collars),
-    )
 
 
 async def keep(home: Home, package: ModelPackage) -> None:
@@ -111,7 +94,7 @@ async def delivering(
     with empty_home(folder) as home:
         home.env = {"GATEWAY_RECONNECT_S": "0.2"}
         await home.register(
-            [enrolled(each) for each in collars], deployments=[deployment(package, "r1", *collars)]
+            [enrolled(each) for each in collars], deployments=[deployment("r1", package, *collars)]
         )
         await keep(home, package)
         home.start()
@@ -121,7 +104,7 @@ async def delivering(
 
 @pytest.mark.parametrize("form", [MSGPACK, JSON])
 async def test_a_strangers_collar_is_brought_a_model(tmp_path: Path, form: str) -> None:
-    package = package_of()
+    package = package_of(chunks=CHUNKS)
     async with delivering(tmp_path, package, ["luna"]) as home:
         before = collars_of(home)["luna"]
         assert before["slots"] == []
@@ -153,7 +136,7 @@ async def test_a_strangers_collar_is_brought_a_model(tmp_path: Path, form: str) 
 
 
 async def test_no_death_of_the_gateway_stops_a_model_or_brings_it_twice(tmp_path: Path) -> None:
-    package = package_of()
+    package = package_of(chunks=CHUNKS)
     async with delivering(tmp_path, package, ["luna", "rex"]) as home:
         luna = Device("luna", home.broker_url, chunk_s=0.05)
         rex = Device("rex", home.broker_url, chunk_s=0.03)
@@ -180,7 +163,7 @@ async def test_no_death_of_the_gateway_stops_a_model_or_brings_it_twice(tmp_path
 
 
 async def test_a_collar_that_comes_back_goes_on_at_once(tmp_path: Path) -> None:
-    async with delivering(tmp_path, package_of(), ["luna"]) as home:
+    async with delivering(tmp_path, package_of(chunks=CHUNKS), ["luna"]) as home:
         luna = Device("luna", home.broker_url, chunk_s=0.02)
         for part in (8, 16, 24):
             async with living(luna):
@@ -191,7 +174,7 @@ async def test_a_collar_that_comes_back_goes_on_at_once(tmp_path: Path) -> None:
 
 
 async def test_a_collar_that_did_not_hear_is_told_again(tmp_path: Path) -> None:
-    async with delivering(tmp_path, package_of(), ["luna"]) as home:
+    async with delivering(tmp_path, package_of(chunks=CHUNKS), ["luna"]) as home:
         luna = Device("luna", home.broker_url, deaf=True)
         async with living(luna):
             await until(lambda: luna.missed > 1)  # with the first of them it came online
@@ -200,7 +183,7 @@ async def test_a_collar_that_did_not_hear_is_told_again(tmp_path: Path) -> None:
 
 
 async def test_hostile_answers_speak_for_one_collar_alone(tmp_path: Path) -> None:
-    async with delivering(tmp_path, package_of(), ["luna", "rex"]) as home:
+    async with delivering(tmp_path, package_of(chunks=CHUNKS), ["luna", "rex"]) as home:
         rex = Device("rex", home.broker_url, chunk_s=0.02)
         topic = str(Topic(SITE, "luna", Kind.MODEL))
         async with living(rex), connect(BrokerUrl.parse(home.broker_url), "mallory") as session:
@@ -241,9 +224,9 @@ async def test_hostile_answers_speak_for_one_collar_alone(tmp_path: Path) -> Non
 
 
 async def test_an_answer_of_another_day_is_no_answer(tmp_path: Path) -> None:
-    package = package_of()
+    package = package_of(chunks=CHUNKS)
     with empty_home(tmp_path) as home:
-        await home.register([enrolled("luna")], deployments=[deployment(package, "r1", "luna")])
+        await home.register([enrolled("luna")], deployments=[deployment("r1", package, "luna")])
         await keep(home, package)
         answer = ModelAnswer(collar_id="luna", rollout="r1", state=ModelState.INSTALLED)
         async with connect(BrokerUrl.parse(home.broker_url), "luna") as session:
@@ -433,7 +416,7 @@ async def test_real_collars_take_one_model_after_another_whenever_the_gateway_di
             for death in range(1, DEATHS + 1):
                 package = ModelPackage(release=release_of(version=f"9.{death}.0"), model=raw_of())
                 home.kill()
-                wanted = [deployment(package, f"r{death}", *ids)]
+                wanted = [deployment(f"r{death}", package, *ids)]
                 await home.register(collars, version=death + 1, deployments=wanted)
                 await home.execute("DELETE FROM package")  # the bytes are those of before
                 await keep(home, package)

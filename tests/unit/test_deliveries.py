@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -51,30 +50,9 @@ from gateway.wire.uplink import (
     pack_body,
     unpack_body,
 )
-from tests.releases import KEY, manifest_of
+from tests.releases import CHUNKS, deployment, package_of
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
-CHUNKS = 12
-
-
-def package_of(version: str = "9.0.0", size: int = CHUNKS * MODEL_CHUNK_BYTES - 5) -> ModelPackage:
-    """A rightly signed model of any bytes: the gateway carries it, and judges no more than that."""
-    model = version.encode() + bytes(size - len(version))
-    manifest = manifest_of("activity", version, sha256=sha256(model).hexdigest())
-    release = Release.signed(KEY, slot="activity", manifest=manifest, size=size, golden=b"")
-    return ModelPackage(release=release, model=model)
-
-
-def deployment(rollout: str, package: ModelPackage, *collars: str) -> Deployment:
-    release = package.release
-    return Deployment(
-        rollout=rollout,
-        slot=release.slot,
-        package=release.package,
-        version=release.version,
-        sha256=release.sha256,
-        collars=list(collars),
-    )
 
 
 def slot_of(release: Release) -> Slot:
