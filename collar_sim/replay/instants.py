@@ -40,7 +40,7 @@ def read_instants(table: Table, name: str, option: str = "--time-column") -> Ins
     Raises:
         RecordingError: It holds none.
     """
-    arrow, column = plain_column(table.columns[name])
+    arrow, column = plain_column(table.columns[name], name)
     kind = arrow.types
     if kind.is_string(column.type) or kind.is_large_string(column.type):
         column = _from_text(arrow, column, name, option)

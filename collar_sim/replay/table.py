@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +17,7 @@ from collar_sim.replay.errors import RecordingError
 MAX_ROWS = 20_000_000  # two weeks at 16 Hz; about 1.5 GB while it is replayed
 MAX_CSV_BYTES = 4 * 2**30  # read whole, before its rows can be counted
 MAX_HEADER_BYTES = 65_536
+MAX_WORD_BYTES = 200
 MAGIC = b"PAR1"
 DELIMITERS = ",;\t"
 DECIMAL_COMMA = re.compile(r"(^|[;\t])-?\d+,\d+([;\t]|$)")
@@ -100,8 +102,13 @@ class TableFile:
         )
 
     def _parquet(self, names: list[str]) -> Any:
+        arrow: Any = _arrow()
         parquet: Any = import_module("pyarrow.parquet")
-        return parquet.read_table(self.path, columns=names)
+        with parquet.ParquetFile(self.path) as file:
+            schema = file.schema_arrow
+        # a text that repeats stays one text: read out, a small file may fill any memory
+        texts = [n for n in names if is_text(arrow, schema.field(n).type)]
+        return parquet.read_table(self.path, columns=names, read_dictionary=texts)
 
     def _csv(self, names: list[str]) -> Any:
         reader: Any = import_module("pyarrow.csv")
@@ -129,7 +136,7 @@ class Table:
         Raises:
             RecordingError: It holds something else, or nothing at all.
         """
-        arrow, column = plain_column(self.columns[name])
+        arrow, column = plain_column(self.columns[name], name)
         kind = arrow.types
         if kind.is_boolean(column.type) or kind.is_temporal(column.type):
             raise RecordingError(f"column {name} holds {column.type}, where numbers are needed")
@@ -147,7 +154,7 @@ class Table:
 
     def words(self, name: str) -> Words:
         """A column of a few words, spaces around them left out; empty ones are none."""
-        arrow, column = plain_column(self.columns[name])
+        arrow, column = plain_column(self.columns[name], name)
         compute: Any = import_module("pyarrow.compute")
         try:
             texts = compute.utf8_trim_whitespace(column.cast(arrow.string()))
@@ -163,12 +170,31 @@ class Table:
         return Words(codes, words)
 
 
-def plain_column(column: Any) -> tuple[Any, Any]:
-    """The arrow library, and a column without a dictionary."""
+def plain_column(column: Any, name: str) -> tuple[Any, Any]:
+    """The arrow library, and a column without a dictionary.
+
+    Raises:
+        RecordingError: It holds texts, and no words: repeated, they would fill any memory.
+    """
     arrow: Any = _arrow()
-    if arrow.types.is_dictionary(column.type):
-        return arrow, column.cast(column.type.value_type)
-    return arrow, column
+    if not arrow.types.is_dictionary(column.type):
+        return arrow, column
+    if is_text(arrow, column.type.value_type):
+        compute: Any = import_module("pyarrow.compute")
+        for chunk in column.chunks:
+            longest = compute.max(compute.binary_length(chunk.dictionary)).as_py() or 0
+            if longest > MAX_WORD_BYTES:
+                raise RecordingError(
+                    f"column {name} holds a text of {longest} bytes, where words or instants are "
+                    "needed. Name another column"
+                )
+    return arrow, column.cast(column.type.value_type)
+
+
+def is_text(arrow: Any, kind: Any) -> bool:
+    """Whether a column of this type holds texts, of whatever length."""
+    types = arrow.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
 def _first_word(column: Any) -> str:
@@ -190,7 +216,9 @@ def _parquet_names(path: Path) -> list[str]:
         raise RecordingError(f"{path} is damaged: it begins as Parquet, but {said}") from error
     with file:
         _require_few(path, file.metadata.num_rows)
-        return list(file.schema_arrow.names)
+        names = list(file.schema_arrow.names)
+    _require_different(path, names)
+    return names
 
 
 def _csv_file(path: Path, head: bytes) -> TableFile:
@@ -210,11 +238,15 @@ def _csv_file(path: Path, head: bytes) -> TableFile:
     names = [each.strip() for each in next(csv.reader([lines[0]], delimiter=delimiter))]
     if all(re.fullmatch(r"-?[\d.,eE+-]*", each) for each in names):
         raise RecordingError(f"{path} has no header line; the first line must name the columns")
-    twice = sorted({each for each in names if names.count(each) > 1})
-    if twice:
-        raise RecordingError(f"{path} has several columns called {', '.join(map(repr, twice))}")
+    _require_different(path, names)
     comma = len(lines) > 1 and delimiter != "," and DECIMAL_COMMA.search(lines[1])
     return TableFile(path, names, False, delimiter, "," if comma else ".")
+
+
+def _require_different(path: Path, names: list[str]) -> None:
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
+    if twice:
+        raise RecordingError(f"{path} has several columns called {', '.join(map(repr, twice))}")
 
 
 def _require_few(path: Path, rows: int) -> None:

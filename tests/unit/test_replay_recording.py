@@ -219,6 +219,27 @@ class TestClock:
         columns = base | {"t": base["t"] - np.timedelta64(365 * 50, "D")}
         refused(tmp_path, columns, "column t", "--start-at")
 
+    @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+    def test_a_long_text_that_repeats_is_no_word_and_fills_no_memory(
+        self, tmp_path: Path, kind: Any
+    ) -> None:
+        base = recording()
+        rows = len(base["t"])
+        rex = pa.array(base["dog"]).cast(kind)
+        assert windows(read(tmp_path, base | {"dog": rex})) == {"Rex": 15}
+        for bomb in (
+            pa.array(["x" * 20_000] * rows).cast(kind),
+            pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), ["x" * 20_000]),
+        ):
+            refused(tmp_path, base | {"dog": bomb}, "column dog", "20000 bytes")
+            refused(tmp_path, base | {"t": bomb}, "column t", "20000 bytes")
+
+    def test_two_columns_of_one_name_are_refused(self, tmp_path: Path) -> None:
+        table = pa.table(recording())
+        pq.write_table(table.append_column("t", table.column("t")), tmp_path / "r.parquet")
+        with pytest.raises(RecordingError, match="several columns called 't'"):
+            TableFile.open(tmp_path / "r.parquet")
+
     def test_a_clock_beyond_every_calendar_is_refused(self, tmp_path: Path) -> None:
         base = recording()
         for away_us in (2**62, 2**61, -(2**61), -(2**62)):
