@@ -6,8 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from gateway.secret_file import write_private
 from pawmesh.embedded.broker import accepts_login
-from pawmesh.embedded.server import Server, write_private
+from pawmesh.embedded.server import Server
 from pawmesh.errors import MissingInstall
 
 USER = "pawmesh"
