@@ -26,17 +26,19 @@ from gateway.store import Store
 from gateway.wire.grants import Grant, Precision, Stream
 from gateway.wire.messages import Seal
 from gateway.wire.seal import disclosed_hash, verify_root, verify_signature
-from gateway.wire.uplink import EnrolledCollar, Registry, Row
+from gateway.wire.uplink import Deployment, EnrolledCollar, ModelPackage, Registry, Row
 from pawmesh.embedded.broker import Broker, accepts_login
 from pawmesh.embedded.ports import free_ports
+from tests.releases import OTHER_KEY, PUBLIC, raw_of, release_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "bring-your-own-collar.md"
-PROGRAMS = ("collar.py", "sealed_collar.py")
+PROGRAMS = ("collar.py", "sealed_collar.py", "learning_collar.py")
 PATIENCE_S = 60.0
 BROKERS = ("iotcore", "mosquitto")
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 COLLAR, PET, HOUSE = "c7", "rex", "pawmesh"
+RELEASE = release_of()
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
@@ -115,6 +117,11 @@ class Stranger:
         finally:
             db.close()
 
+    def delivery(self) -> tuple[str, str | None] | None:
+        """How the rollout stands, and the reason of a refusal; None before the gateway began."""
+        rows = self.ask("SELECT state, reason FROM delivery")
+        return (rows[0]["state"], rows[0]["reason"]) if rows else None
+
     def presence(self) -> str | None:
         rows = self.ask("SELECT state FROM presence WHERE collar_id = ?", COLLAR)
         return rows[0]["state"] if rows else None
@@ -125,7 +132,7 @@ def programs() -> list[str]:
 
 
 async def enrol(database: Path, key: Ed25519PrivateKey, salt_secret: bytes) -> None:
-    """What `pawmesh collar add` and an owner's grant leave at the gateway."""
+    """What `pawmesh collar add`, an owner's grant and a rollout leave at the gateway."""
     collar = EnrolledCollar(
         collar_id=COLLAR,
         pet_id=PET,
@@ -138,9 +145,17 @@ async def enrol(database: Path, key: Ed25519PrivateKey, salt_secret: bytes) -> N
         Grant(grant_id="g1", stream=Stream.ACTIVITY, **about),
         Grant(grant_id="g2", stream=Stream.POSITION, precision=Precision.KM1, **about),
     ]
-    registry = Registry(site="home", version=1, collars=[collar], grants=grants)
+    sent = {name: getattr(RELEASE, name) for name in ("slot", "package", "version", "sha256")}
+    deployment = Deployment(rollout="r1", collars=[COLLAR], **sent)
+    registry = Registry(
+        site="home", version=1, collars=[collar], grants=grants, deployments=[deployment]
+    )
+    package = msgspec.msgpack.encode(ModelPackage(release=RELEASE, model=raw_of()))
+    fetched = (RELEASE.sha256, package, RELEASE.size)
     async with Store.open(database) as store:
         await store.write(lambda db: save_registry(db, registry))
+        keep = "INSERT INTO package (sha256, body, size) VALUES (?, ?, ?)"
+        await store.write(lambda db: db.execute(keep, fetched))
         row = (COLLAR, salt_secret)
         await store.write(lambda db: db.execute("INSERT INTO collar_secret VALUES (?, ?)", row))
 
@@ -155,6 +170,7 @@ def stranger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Strange
     with broker(request.param, tmp_path) as (port, passwords):
         (folder / "password").write_text(passwords[COLLAR] + "\n")
         hexes = {"signing_key": key.private_bytes_raw().hex(), "salt_secret": salt_secret.hex()}
+        hexes["release_key"] = PUBLIC.hex()
         (folder / "key.json").write_text(json.dumps({"collar_id": COLLAR, **hexes}))
         mqtt = {"host": "127.0.0.1", "port": port, "username": COLLAR}
         printed = {
@@ -189,7 +205,7 @@ def stranger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Strange
                 end(process)
 
 
-def test_the_page_has_the_two_programs_it_speaks_of() -> None:
+def test_the_page_has_the_programs_it_speaks_of() -> None:
     found = programs()
     assert len(found) == len(PROGRAMS)
     for name, program in zip(PROGRAMS, found, strict=True):
@@ -270,3 +286,34 @@ def test_what_it_seals_is_proven_and_shared_as_granted(stranger: Stranger) -> No
                 hashes[shown.seq] = disclosed_hash(shown)
         verify_signature(public.public_bytes_raw(), seal)
         verify_root(seal, [hashes[seq] for seq in sorted(hashes)])
+
+
+def test_it_takes_a_model_over_the_air_and_keeps_it(stranger: Stranger) -> None:
+    collar = stranger.run("learning_collar.py")
+    assert eventually(lambda: stranger.delivery() == ("installed", None)), stranger.said()
+    assert (stranger.folder / f"model-{RELEASE.sha256}").read_bytes() == raw_of()
+    assert eventually(lambda: bool(stranger.ask("SELECT 1 FROM message WHERE kind = 'slots'")))
+    boot = stranger.ask("SELECT max(boot) AS boot FROM message")[0]["boot"]
+    collar.kill()
+    collar.wait(PATIENCE_S)
+
+    time.sleep(max(0.0, boot + 1 - time.time()))  # a boot is a second of the clock
+    stranger.run("learning_collar.py")
+    births = "SELECT payload FROM message WHERE kind = 'birth' ORDER BY boot"
+    assert eventually(lambda: len(stranger.ask(births)) == 2), stranger.said()
+    told = json.loads(stranger.ask(births)[1]["payload"])
+    assert [slot["sha256"] for slot in told["slots"]] == [RELEASE.sha256]
+    assert stranger.delivery() == ("installed", None)
+    assert stranger.ask("SELECT * FROM rejected") == []
+
+
+def test_it_takes_no_model_that_a_stranger_signed(stranger: Stranger) -> None:
+    key_file = stranger.folder / "key.json"
+    keys = json.loads(key_file.read_text())
+    other = OTHER_KEY.public_key().public_bytes_raw().hex()
+    key_file.write_text(json.dumps(keys | {"release_key": other}))
+    stranger.run("learning_collar.py")
+    refused = ("refused", "unknown_key")
+    assert eventually(lambda: stranger.delivery() == refused), stranger.said()
+    assert list(stranger.folder.glob("model-*")) == []
+    assert eventually(lambda: len(stranger.acknowledged()) > 3)  # and it goes on
