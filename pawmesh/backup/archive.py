@@ -38,6 +38,7 @@ CHUNK_BYTES = 2**20
 BLOCK = tarfile.BLOCKSIZE
 
 Size = Annotated[int, Meta(ge=0, le=2**50)]
+Version = Annotated[str, Meta(pattern=r"^[!-~]{1,40}$")]  # it is told on a terminal
 
 
 class Member(Struct, frozen=True, kw_only=True):
@@ -62,7 +63,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """What the backup is of, and what is in it."""
 
     format: int
-    pawmesh: str
+    pawmesh: Version
     """The version that wrote it."""
     created_at: datetime
     site: str
@@ -74,7 +75,7 @@ class _Form(Struct):
     """All that a later format promises to keep."""
 
     format: int
-    pawmesh: str = "?"
+    pawmesh: Version = "?"
 
 
 def write(file: BinaryIO, manifest: Manifest, sources: Mapping[str, Path]) -> None:
@@ -184,7 +185,7 @@ def _read_manifest(tar: BinaryIO, path: Path) -> Manifest:
                 f"this Pawmesh reads up to format {FORMAT}. Restore it with a newer Pawmesh"
             )
         manifest = msgspec.json.decode(told, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DamagedBackup(f"{path} has a manifest that cannot be read: {error}") from error
     seen: set[str] = set()
     for member in manifest.members:
@@ -195,6 +196,8 @@ def _read_manifest(tar: BinaryIO, path: Path) -> Manifest:
         seen.add(member.name)
     if DUMP not in seen:
         raise DamagedBackup(f"{path} holds no database")
+    if len(seen) < 2:
+        raise DamagedBackup(f"{path} holds nothing of a data folder")
     return manifest
 
 

@@ -376,8 +376,13 @@ class TestHostileFiles:
         assert refused(made_of(file, nested, members), PawmeshError)
         without = {**manifest, "members": manifest["members"][:-1]}
         assert "no database" in refused(made_of(file, without, fewer))
-        for nonsense in ([], {}, {"format": "1"}, {"format": FORMAT}, None):
+        dump = {**manifest, "members": manifest["members"][-1:]}
+        assert "nothing of a data folder" in refused(made_of(file, dump, {DUMP: members[DUMP]}))
+        coloured = {"format": FORMAT + 1, "pawmesh": "\x1b[31m"}
+        for nonsense in ([], {}, {"format": "1"}, {"format": FORMAT}, None, coloured):
             assert refused(made_of(file, nonsense, members))
+        deep = b'{"format": 1, "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+        assert "cannot be read" in refused(packed(file, [(tarfile.TarInfo(MANIFEST), deep)]))
 
     def test_a_bomb_meets_the_size_it_owns_up_to(
         self, refused: Callable[..., str], backup: Path, tmp_path: Path
