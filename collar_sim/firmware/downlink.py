@@ -37,6 +37,14 @@ class Downlink:
         self._version, windows_per_hour = memory.desired(self._number, site)
         collar.desire(windows_per_hour)
 
+    def opened(self) -> None:
+        """There is a new connection: what its gateway says first counts, whatever its version.
+
+        Else one forged word of a huge version, or a cloud restored from a backup, would leave the
+        collar as it is set for ever.
+        """
+        self._version = 0
+
     def take(self, said: Iterable[Said]) -> list[ModelAnswer]:
         """Do what was said, in order; answers are true when this returns, also after a cut."""
         standing, answers = self.standing, list[ModelAnswer]()

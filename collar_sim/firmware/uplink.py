@@ -177,6 +177,7 @@ class Uplink:
         if self._downlink is None:
             await session.subscribe(ack_filter(site, collar_id), qos=0)
         else:  # one packet: what is lost of it, the gateway says again
+            self._downlink.opened()
             await session.subscribe(*downlink_filters(site, collar_id))
         self._session_now = session
         self._go_back(ACK_TIMEOUT_S)

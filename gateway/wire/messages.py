@@ -242,7 +242,7 @@ class Desired(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
 
     collar_id: Id
     version: Counter
-    """Rises with every change; an older one is late and means nothing."""
+    """Rises with every change; within a connection an older one is late and means nothing."""
     windows_per_hour: Annotated[int, Meta(ge=0, le=3600)] = 0
     """How many raw windows a grant asks for. Without one, none: they stay on the collar."""
 

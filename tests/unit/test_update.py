@@ -593,3 +593,23 @@ def test_what_was_desired_last_is_kept_by_site_and_an_older_word_is_late(folder:
         assert unit.collar.windows_per_hour == 0, "another site's gateway has not asked yet"
         elsewhere.take([desired(1, 30)])
         assert unit.collar.windows_per_hour == 30
+
+
+def test_a_forged_word_of_a_huge_version_lasts_no_longer_than_its_connection(folder: Path):
+    def desired(version: int, windows: int) -> Desired:
+        return Desired(collar_id="c1", version=version, windows_per_hour=windows)
+
+    with Flash.open(folder) as flash:
+        flash.boot(["c1"])
+        unit = Unit(flash)
+        unit.say(desired(2**53 - 1, 3600), desired(5, 0))
+        assert unit.collar.windows_per_hour == 3600
+        unit.downlink.opened()
+        assert unit.collar.windows_per_hour == 3600, "until somebody says otherwise"
+        unit.say(desired(5, 0))
+        assert unit.collar.windows_per_hour == 0
+    with Flash.open(folder) as flash:
+        flash.boot(["c1"])
+        unit = Unit(flash)
+        unit.say(desired(6, 10))
+        assert unit.collar.windows_per_hour == 10
