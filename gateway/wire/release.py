@@ -1,8 +1,8 @@
 """A signed model, as the cloud releases it and a collar believes it; and why a collar refuses one.
 
 The signature covers what the model is, for which slot, and what it must answer in its self-test.
-Who brings it (gateway, broker) can only delay it. A collar knows the public keys it may believe
-from its enrolment.
+Who brings it (gateway, broker) can keep it back or spoil it on its way, which the collar notices;
+nobody can change it. A collar knows the public keys it may believe from its enrolment.
 """
 
 import hashlib

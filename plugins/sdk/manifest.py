@@ -18,7 +18,7 @@ from plugins.sdk.errors import ManifestError
 MANIFEST_FILE = "plugin.toml"
 SDK_VERSION = "1.0"
 
-Version = Annotated[str, Meta(pattern=r"^\d+\.\d+\.\d+$")]
+Version = Annotated[str, Meta(pattern=r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(?!\n)$")]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
