@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shlex
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -124,9 +125,16 @@ class House:
             os.kill(running["supervisor_pid"], 0)
         except (OSError, ValueError, KeyError):
             raise NotRunning(
-                f"Pawmesh does not run on {self.data_dir}. Start it: pawmesh up"
+                f"Pawmesh does not run on {self.data_dir}. Start it: {self.start}"
             ) from None
         return running
+
+    @property
+    def start(self) -> str:
+        """The command that starts Pawmesh on this folder, to be copied as it is."""
+        if self.data_dir.absolute() == default_data_dir().absolute():
+            return "pawmesh up"
+        return shlex.join(["pawmesh", "up", "--data-dir", str(self.data_dir)])
 
     def gateway_api(self, url: str) -> httpx2.Client:
         """The gateway's API, as its owner."""

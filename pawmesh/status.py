@@ -55,7 +55,7 @@ def show_status(found: dict[str, Any]) -> None:
     for name, state in gateway["plugins"].items():
         print_line(f"  plugin     {name}: {state}")
     for pet in found["pets"]:
-        doing = pet["behaviour"] or "not heard of yet"
+        doing = pet["behaviour"] or "no activity yet"
         print_line(f"  pet        {pet['name']} ({pet['collar_id']}): {doing}")
 
 

@@ -86,4 +86,5 @@ def restore_command(
     print_line(f"{done.data_dir} is as it was on {done.created_at:%Y-%m-%d at %H:%M:%S} UTC.")
     if done.moved_aside is not None:
         print_line(f"What was there is now in {done.moved_aside}")
-    print_line("Grants withdrawn since then count again: see what is shared. Start: pawmesh up")
+    print_line("Grants withdrawn since then count again: see what is shared.")
+    print_line(f"Start: {house.start}{' --database URL' if database else ''}")
