@@ -15,7 +15,7 @@ import pytest
 
 from collar_sim.firmware.classifier import micro_available
 from gateway.wire.codec import MSGPACK, decode, encode
-from gateway.wire.errors import Rejected
+from gateway.wire.errors import Rejected, SessionLost
 from gateway.wire.messages import (
     ActivityEpoch,
     Birth,
@@ -84,7 +84,7 @@ class Deliverer(Acknowledger):
     def send(self, kind: Kind, message: Any) -> None:
         if self._session is not None:
             topic = str(Topic(SITE, message.collar_id, kind))
-            with suppress(Exception):  # an outage; it is said again
+            with suppress(SessionLost):  # an outage; it is said again
                 self._session.publish(topic, encode(message), content_type=MSGPACK)
 
     def shout(self, collar_id: str, kind: Kind, payload: bytes) -> None:
