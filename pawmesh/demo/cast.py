@@ -15,7 +15,6 @@ from pawmesh.up import BEFORE_HISTORY
 ESCAPE_AFTER_S = 5.0
 SHARING = 0.75  # of the pets; the others' data must stay at home
 RUNAWAY_EVERY = 4
-HARNESS_EVERY = 2  # both kinds are there to learn from, and to be judged on
 LATITUDE_DEG = 51.5
 LOCAL_HOUR = 19.0  # dinner is over, and there was time to play: whenever the demo is run
 
@@ -27,8 +26,6 @@ class Cast:
     collars: list[str]
     sharing: list[str]
     """Those whose owner shares: activity and raw windows; the first half also where they are."""
-    harnessed: list[str]
-    """Those that wear the unit on a harness, as none of the shipped model's animals did."""
     granted: set[tuple[str, str]]
     """Pairs of collar and stream."""
 
@@ -58,7 +55,7 @@ def prepare(platform: Platform, collars: int, seed: int, history: timedelta) -> 
     house = platform.house
     since = datetime.now(UTC) - history - BEFORE_HISTORY
     escapes = {number: ESCAPE_AFTER_S + number for number in range(0, collars, RUNAWAY_EVERY)}
-    on_harness = range(1, collars, HARNESS_EVERY)
+    everyone = range(collars)
     home = evening_home(datetime.now(UTC))
     with (
         house.operator_api(platform.cloud_url) as cloud,
@@ -73,7 +70,7 @@ def prepare(platform: Platform, collars: int, seed: int, history: timedelta) -> 
             since=since,
             seed=seed,
             escapes=escapes,
-            harnessed=on_harness,
+            harnessed=everyone,
             home=home,
         )
         set_home_zone(gateway, home)
@@ -89,7 +86,7 @@ def prepare(platform: Platform, collars: int, seed: int, history: timedelta) -> 
     granted |= {
         (each, stream.value) for each in half for stream in (Stream.EVENTS, Stream.POSITION)
     }
-    return Cast(ids, sharing, [ids[number] for number in on_harness], granted)
+    return Cast(ids, sharing, granted)
 
 
 def _give(

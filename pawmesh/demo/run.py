@@ -1,9 +1,9 @@
 """The demo's course of events.
 
-Some pets share, some do not, a few run away, and half wear the unit on a harness, as none
-of the animals did that the shipped model learned from. The collars live two hours in a minute, then
-along with us. An owner answers for the pets that share; a model is trained from that, judged on
-pets it never saw, and sent back. Then every message ever written is looked for in both stores.
+Some pets share, some do not, a few run away, and all wear the unit on a harness, as none of the
+animals did that the shipped model learned from. The collars live two hours in a minute, then along
+with us. An owner answers for the pets that share; a model is trained from that, judged on pets it
+never saw, and sent back. Then every message ever written is looked for in both stores.
 """
 
 import asyncio
