@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from collar_sim.animal import Animal, AnimalMinute, Scenario
 from collar_sim.animal.animal import State
+from collar_sim.firmware.bouts import Runs, count
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.minute import Draft, Seen, drafts
 from collar_sim.firmware.positioning import Positioning
@@ -25,6 +26,8 @@ class Carried(Struct, frozen=True):
     animal: State | None
     battery: Battery
     escape_at: datetime | None = None
+    runs: Runs = {}
+    """Bouts that may go on."""
 
 
 @dataclass
@@ -56,17 +59,19 @@ class Wearer:
         self._positioning = Positioning(self._home, self._seed)
         self._battery = Battery.drawn(self._seed)
         self._escape_at: datetime | None = None
+        self._runs: Runs = {}
         self._animal = self._draw(None)
 
     def carried(self) -> Carried:
         """What to remember."""
-        return Carried(self._animal.state, self._battery, self._escape_at)
+        return Carried(self._animal.state, self._battery, self._escape_at, self._runs)
 
     def resume(self, carried: Carried, minute_index: int) -> None:
         """Go on from what was remembered, if it belongs to this minute (since 1970)."""
         self._battery, self._escape_at = carried.battery, carried.escape_at
         state = carried.animal
         belongs = state is not None and state.minute_index == minute_index
+        self._runs = carried.runs if belongs else {}
         self._animal = self._draw(state if belongs else None)
 
     def go_live(self, live_at: datetime) -> None:
@@ -94,7 +99,8 @@ class Wearer:
         """What the collar has to say about a minute of which it saw the part after a second."""
         fixes = self._positioning.minute(minute, seen.window_vedba_g, after_s)
         self._battery = self._battery.after_minute(len(fixes))
-        said = drafts(minute.start_at, seen, fixes, self._battery.pct)
+        bouts, self._runs = count(self._runs, seen.each_second)
+        said = drafts(minute.start_at, seen, fixes, self._battery.pct, bouts)
         said += window_drafts(
             minute.start_at, minute.imu, seen, self._windows_per_hour, self.collar.collar_id
         )

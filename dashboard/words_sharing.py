@@ -134,6 +134,8 @@ LEAVES = {
     "odba_g": "how much it moved",
     "vedba_g": "how much it moved, turned or not",
     "steps": "steps",
+    "scratch_bouts": "bouts of scratching",
+    "drink_bouts": "bouts of drinking",
     "anomaly": "how unusual it was",
     "windows": "how many pieces the model read",
     "windows_unsure": "how many it was unsure of",

@@ -102,6 +102,8 @@ def _epochs(draw: st.DrawFn, fixed: dict[str, st.SearchStrategy[Any]]) -> Activi
         odba_g=draw(st.floats(0, 16)),
         vedba_g=draw(st.floats(0, 16)),
         steps=draw(st.integers(0, 10_000)),
+        scratch_bouts=draw(st.integers(0, 60)),
+        drink_bouts=draw(st.integers(0, 60)),
         anomaly=draw(shares),
         windows=windows,
         windows_unsure=draw(st.integers(0, windows)),

@@ -18,6 +18,9 @@ WINDOW_SAMPLES = 100  # 4 s: two strides of the slowest walk
 WINDOW_S = WINDOW_SAMPLES / RATE_HZ
 PERIOD_S = 60.0
 WINDOWS = int(PERIOD_S / WINDOW_S)
+HOP_SAMPLES = WINDOW_SAMPLES // 2  # behaviour is judged half-overlapping, each 2 s
+HOP_S = HOP_SAMPLES // RATE_HZ
+SCORE_FLOOR = 1 / 512  # half a step of an int8 softmax, which says 0 where it only means "small"
 STATIC_S = 2.0  # running mean taken for gravity: 2 s in Wilson et al. 2006 and Shepard et al. 2008
 STEP_BAND_HZ = (0.8, 6.0)  # walking toy dog's stride to trotting toy dog's step
 MIN_STEP_VEDBA_G = 0.12  # below it a neck turns, but no animal travels
@@ -35,7 +38,6 @@ class Sums:
     window_vedba_g: FloatArray
     """Shape (n, windows)."""
     steps: NDArray[np.int64]
-    windows_unsure: IntArray
 
 
 def in_windows(imu: FloatArray) -> FloatArray:
@@ -48,6 +50,49 @@ def in_windows(imu: FloatArray) -> FloatArray:
         Shape (n, 15, 100, 6), a view.
     """
     return imu.reshape(len(imu), -1, WINDOW_SAMPLES, 6)
+
+
+def half_overlapping(imu: FloatArray) -> FloatArray:
+    """A minute cut into windows that each overlap the next by half.
+
+    Args:
+        imu: Shape (n, 1500, 6), or of fewer windows.
+
+    Returns:
+        Shape (n, 29, 100, 6), a copy; every other one is a window of `in_windows`.
+    """
+    whole = in_windows(imu)
+    count, windows = whole.shape[:2]
+    cut = np.empty((count, 2 * windows - 1, WINDOW_SAMPLES, 6), np.float32)
+    cut[:, ::2] = whole
+    cut[:, 1::2] = in_windows(imu[:, HOP_SAMPLES : imu.shape[1] - HOP_SAMPLES])
+    return cut
+
+
+def scores_each_second(scores: FloatArray) -> FloatArray:
+    """How likely each label is in each second, by all the windows that cover it.
+
+    The mean of the windows' log-probabilities, that is, their geometric mean, made to sum to 1.
+
+    Args:
+        scores: Shape (n, 29, labels), of `half_overlapping` windows in order.
+
+    Returns:
+        Shape (n, 60, labels).
+
+    >>> agreed = scores_each_second(np.array([[[0.9, 0.1], [0.6, 0.4], [0.6, 0.4]]], np.float32))
+    >>> agreed[0, :, 0].round(3).tolist()
+    [0.9, 0.9, 0.786, 0.786, 0.6, 0.6, 0.6, 0.6]
+    """
+    logs = np.log(np.maximum(scores, SCORE_FLOOR))
+    count, windows, labels = logs.shape
+    held = np.empty((count, windows + 1, labels), np.float32)
+    held[:, :-1], held[:, -1] = logs, logs[:, -1]
+    held[:, 1:-1] += logs[:, :-1]
+    held[:, 1:-1] /= 2.0
+    odds = np.exp(held)
+    odds /= np.maximum(odds.sum(axis=2, keepdims=True), SCORE_FLOOR)
+    return np.repeat(odds, HOP_S, axis=1)
 
 
 def dynamic_g(acc_g: FloatArray) -> FloatArray:
@@ -90,11 +135,17 @@ def vedba_g(dynamic: FloatArray) -> FloatArray:
 
 
 def labels_of(scores: FloatArray, abstain_below: float) -> IntArray:
-    """Index of the best label of each window, or the number of labels where it is too weak.
+    """Index of the best label, or the number of labels where it is too weak, or there is none.
+
+    Args:
+        scores: Of windows or seconds; the last dimension has the labels.
+        abstain_below: Of the model.
 
     >>> labels_of(np.array([[0.9, 0.1], [0.45, 0.55]]), 0.6).tolist()
     [0, 2]
     """
+    if not scores.shape[-1]:
+        return np.zeros(scores.shape[:-1], np.intp)
     best = np.argmax(scores, axis=-1)
     return np.where(scores.max(axis=-1) >= abstain_below, best, scores.shape[-1])
 
@@ -103,10 +154,10 @@ def seconds_per_label(labels: IntArray, count: int) -> FloatArray:
     """Seconds of each label and, last, of ``unsure``.
 
     Args:
-        labels: Shape (n, windows), as `labels_of` gives them.
+        labels: Shape (n, seconds), as `labels_of` gives them.
         count: Number of labels of the model.
     """
-    return (labels[:, :, None] == np.arange(count + 1)).sum(axis=1) * np.float32(WINDOW_S)
+    return (labels[:, :, None] == np.arange(count + 1)).sum(axis=1).astype(np.float32)
 
 
 def steps(acc_g: FloatArray, window_vedba_g: FloatArray) -> NDArray[np.int64]:
@@ -145,8 +196,8 @@ def sums(imu: FloatArray, labels: IntArray, count: int) -> Sums:
 
     Args:
         imu: Shape (n, 1500, 6), or of fewer windows.
-        labels: Shape (n, 15), as `labels_of` gives them.
-        count: Number of labels of the model; 0 without one, then every window is unsure.
+        labels: Shape (n, 60), of each second as `labels_of` gives them.
+        count: Number of labels of the model; 0 without one, then every second is unsure.
     """
     dynamic = dynamic_g(imu[:, :, :3])
     vedba = vedba_g(dynamic)
@@ -157,7 +208,6 @@ def sums(imu: FloatArray, labels: IntArray, count: int) -> Sums:
         vedba_g=vedba.mean(axis=1),
         window_vedba_g=per_window,
         steps=steps(in_windows(imu)[..., :3], per_window),
-        windows_unsure=(labels == count).sum(axis=1),
     )
 
 

@@ -1,6 +1,6 @@
 """A minute of many collars through their models: from samples to what each has to say."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -46,21 +46,27 @@ class Seen:
     """By event name, the model that saw it."""
     window_vedba_g: list[float]
     said: list[Behaviour]
-    """Of each window in order, ``unsure`` included."""
+    """Of each of the windows that do not overlap, in order, ``unsure`` included."""
     confidence: list[float]
     """The best score of each window, also of those that are unsure."""
+    each_second: list[Behaviour]
+    """Of each second in order, by the windows that cover it, ``unsure`` included."""
 
 
 def look(slots: ModelSlots, minutes: Sequence[ImuMinute]) -> list[Seen]:
     """Run the models on equally long minutes, of collars that hold the same packages."""
     imu = np.stack([minute.imu for minute in minutes])
     count = len(minutes)
-    windows = epochs.in_windows(imu).reshape(-1, epochs.WINDOW_SAMPLES, 6)
-    labels, best = (part.reshape(count, -1) for part in slots.behaviours(windows))
-    scores = slots.anomalies(windows).reshape(count, -1)
-    names = slots.labels
-    labels = np.minimum(labels, len(names))  # a model that failed just now has no labels any more
-    held = epochs.sums(imu, labels, len(names))
+    overlapping = epochs.half_overlapping(imu)
+    scores = slots.behaviours(overlapping.reshape(-1, epochs.WINDOW_SAMPLES, 6))
+    scores = scores.reshape(count, overlapping.shape[1], scores.shape[1])
+    own, names = scores[:, ::2], slots.labels
+    labels = epochs.labels_of(own, slots.abstain_below)
+    best = own.max(axis=2, initial=0.0)
+    seconds = epochs.labels_of(epochs.scores_each_second(scores), slots.abstain_below)
+    held = epochs.sums(imu, seconds, len(names))
+    odd = slots.anomalies(overlapping[:, ::2].reshape(-1, epochs.WINDOW_SAMPLES, 6))
+    odd = odd.reshape(count, -1)
     scratch = names.index(Behaviour.SCRATCH) if Behaviour.SCRATCH in names else -1
     packages = {"anomaly": slots.ref(ANOMALY), "scratch": slots.ref(ACTIVITY)}
     period_s = imu.shape[1] / epochs.RATE_HZ
@@ -73,14 +79,14 @@ def look(slots: ModelSlots, minutes: Sequence[ImuMinute]) -> list[Seen]:
                 "odba_g": round(float(held.odba_g[n]), 4),
                 "vedba_g": round(float(held.vedba_g[n]), 4),
                 "steps": int(held.steps[n]),
-                "anomaly": round(min(1.0, float(scores[n].max())), 3),
+                "anomaly": round(min(1.0, float(odd[n].max())), 3),
                 "windows": labels.shape[1],
-                "windows_unsure": int(held.windows_unsure[n]),
+                "windows_unsure": int((labels[n] == len(names)).sum()),
             },
             sightings=[
                 sighting
                 for sighting in (
-                    events.anomaly(scores[n]),
+                    events.anomaly(odd[n]),
                     events.scratch(labels[n] == scratch, best[n]),
                 )
                 if sighting is not None
@@ -89,13 +95,18 @@ def look(slots: ModelSlots, minutes: Sequence[ImuMinute]) -> list[Seen]:
             window_vedba_g=held.window_vedba_g[n].tolist(),
             said=[words[k] for k in labels[n].tolist()],
             confidence=best[n].tolist(),
+            each_second=[words[k] for k in seconds[n].tolist()],
         )
         for n in range(count)
     ]
 
 
 def drafts(
-    start_at: datetime, seen: Seen, fixes: list[TimedFix], battery_pct: float | None
+    start_at: datetime,
+    seen: Seen,
+    fixes: list[TimedFix],
+    battery_pct: float | None,
+    bouts: Mapping[str, int],
 ) -> list[Draft]:
     """What one collar has to say about a minute, in the order in which it knows it.
 
@@ -104,6 +115,7 @@ def drafts(
         seen: What the models made of it.
         fixes: That were taken in it.
         battery_pct: None where nobody knows, as of a recording.
+        bouts: As `bouts.count` gives them.
     """
     said = [Draft(fix.observed_at, Kind.FIX, fix.observed_at, fix.fields) for fix in fixes]
     for sighting in seen.sightings:
@@ -115,7 +127,7 @@ def drafts(
             "package": seen.packages.get(sighting.name),
         }
         said.append(Draft(at, Kind.EVENT, at, fields))
-    epoch = dict(seen.epoch)
+    epoch = {**seen.epoch, **bouts}
     if battery_pct is not None:
         epoch["battery_pct"] = round(battery_pct, 2)
     end_at = start_at + timedelta(seconds=epoch["period_s"])

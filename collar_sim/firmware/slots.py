@@ -19,7 +19,7 @@ from collar_sim.firmware.classifier import (
     LiteRtClassifier,
     MicroClassifier,
 )
-from collar_sim.firmware.epochs import RATE_HZ, WINDOW_SAMPLES, labels_of
+from collar_sim.firmware.epochs import RATE_HZ, WINDOW_SAMPLES
 from gateway.wire.messages import Slot
 from plugins.sdk.behaviours import Behaviour
 from plugins.sdk.errors import ModelMisfit, ModelRefused, PluginError
@@ -29,7 +29,6 @@ from plugins.sdk.package import Package
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.intp]
 
 ACTIVITY, ANOMALY = "activity", "anomaly"
 """The slots; in a folder of packages each is a folder of that name."""
@@ -76,7 +75,7 @@ class ModelSlots:
     refused: dict[str, str] = field(default_factory=dict[str, str])
     """Why a slot is empty."""
     windows: int = 0
-    """How many have been looked at."""
+    """How many the activity model has looked at; they overlap by half."""
     _activity: Classifier | None = None
     _anomaly: AnomalyScorer | None = None
 
@@ -121,23 +120,29 @@ class ModelSlots:
             if package.manifest.model is not None
         ]
 
-    def behaviours(self, windows: FloatArray) -> tuple[IntArray, FloatArray]:
-        """Label index of each window (``len(labels)`` for unsure), and its probability.
+    @property
+    def abstain_below(self) -> float:
+        """The activity model's score under which it is unsure."""
+        model = self._model(ACTIVITY)
+        return 0.0 if model is None else model.abstain_below
+
+    def behaviours(self, windows: FloatArray) -> FloatArray:
+        """Probability of each label in each window; no labels without a model.
 
         Args:
             windows: Shape (n, 100, 6).
+
+        Returns:
+            Shape (n, labels), by the labels as they are after the call.
         """
         self.windows += len(windows)
-        model = self._model(ACTIVITY)
-        if self._activity is not None and model is not None:
+        if self._activity is not None:
             try:
-                scores = self._activity.predict(windows)
-                return labels_of(scores, model.abstain_below), scores.max(axis=1)
+                return self._activity.predict(windows)
             except (RuntimeError, ValueError) as error:
                 self._activity = None
                 self._refuse(ACTIVITY, f"failed on a window: {error}")
-        unsure = np.full(len(windows), len(self.labels), np.intp)
-        return unsure, np.zeros(len(windows), np.float32)
+        return np.zeros((len(windows), 0), np.float32)
 
     def anomalies(self, windows: FloatArray) -> FloatArray:
         """Anomaly score of each window, 0.5 at the threshold; 0 without a model."""

@@ -1,6 +1,6 @@
 """What a recording gives the firmware: steps, each a minute of motion or a position."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from collar_sim.firmware.bouts import Runs, count
 from collar_sim.firmware.epochs import RATE_HZ, WINDOW_S, WINDOW_SAMPLES, WINDOWS
 from collar_sim.firmware.minute import Draft, Seen, drafts, look
 from collar_sim.firmware.slots import ModelSlots
@@ -93,7 +94,7 @@ class MotionSource:
         return to_datetime(last.start_us + round(windows_in(last) * WINDOW_S * 1e6))
 
     def batches(self, first: int) -> Iterator[list[Step]]:
-        """See `Source.batches`."""
+        """See `Source.batches`. What went before is looked at again, for what it left behind."""
         for stretch, minutes in zip(self._stretches, self._minutes, strict=True):
             if first < minutes:
                 yield from self._stretch(stretch, first)
@@ -107,22 +108,35 @@ class MotionSource:
         words = self._words_of(stretch, windows)
         whole = windows // WINDOWS
         size = WINDOWS * WINDOW_SAMPLES
-        for at in range(first, whole, BATCH):
+        runs: Runs = {}
+        for at in range(0, whole, BATCH):
             stop = min(at + BATCH, whole)
             minutes = [RecordedMinute(imu[n * size : (n + 1) * size]) for n in range(at, stop)]
-            seen = look(self.slots, minutes)
-            yield [self._step(stretch, n, each, words) for n, each in enumerate(seen, at)]
+            made: list[Step] = []
+            for n, seen in enumerate(look(self.slots, minutes), at):
+                bouts, runs = count(runs, seen.each_second)
+                made.append(self._step(stretch, n, seen, bouts, words))
+            if stop > first:
+                yield made[max(0, first - at) :]
         if windows % WINDOWS:
             [seen] = look(self.slots, [RecordedMinute(imu[whole * size :])])
-            yield [self._step(stretch, whole, seen, words)]
+            bouts, _ = count(runs, seen.each_second)
+            yield [self._step(stretch, whole, seen, bouts, words)]
 
-    def _step(self, stretch: Stretch, minute: int, seen: Seen, words: list[str]) -> Step:
+    def _step(
+        self,
+        stretch: Stretch,
+        minute: int,
+        seen: Seen,
+        bouts: Mapping[str, int],
+        words: list[str],
+    ) -> Step:
         start_at = to_datetime(stretch.start_us + minute * 60_000_000)
         tally: Tally = {}
         for word, said in zip(words[minute * WINDOWS :], seen.said, strict=False):
             row = tally.setdefault(word, {})
             row[said.value] = row.get(said.value, 0) + 1
-        return Step(start_at, drafts(start_at, seen, [], None), tally)
+        return Step(start_at, drafts(start_at, seen, [], None, bouts), tally)
 
     def _words_of(self, stretch: Stretch, windows: int) -> list[str]:
         """Each window's label: that of more than half of its samples, else empty."""

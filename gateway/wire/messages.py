@@ -96,6 +96,10 @@ class ActivityEpoch(Message, frozen=True, kw_only=True, omit_defaults=True):
     vedba_g: Annotated[float, Meta(ge=0, le=64)] = 0.0
     """Mean vectorial dynamic body acceleration; where the collar turns, the better of the two."""
     steps: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    scratch_bouts: Annotated[int, Meta(ge=0, le=3600)] = 0
+    """Bouts of scratching that became certain in the period; one counts once wherever it ends."""
+    drink_bouts: Annotated[int, Meta(ge=0, le=3600)] = 0
+    """The same of drinking."""
     anomaly: Share = 0.0
     """Worst anomaly score of the period; 0.5 is the model's threshold."""
     windows: Annotated[int, Meta(ge=0, le=100_000)] = 0

@@ -26,6 +26,8 @@ STREAM_FIELDS: dict[Input, tuple[str, ...]] = {
         "odba_g",
         "vedba_g",
         "steps",
+        "scratch_bouts",
+        "drink_bouts",
         "anomaly",
         "windows",
         "windows_unsure",

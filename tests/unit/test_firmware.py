@@ -90,22 +90,44 @@ def test_steps_follow_the_beat(beat_hz: float):
     t = np.arange(1500) / epochs.RATE_HZ
     imu = np.zeros((1, 1500, 6), np.float32)
     imu[0, :, 2] = 1.0 + 0.5 * np.sin(2 * np.pi * beat_hz * t)
-    held = epochs.sums(imu, np.zeros((1, 15), int), 1)
+    held = epochs.sums(imu, np.zeros((1, 60), int), 1)
     assert held.steps[0] == pytest.approx(60 * beat_hz, rel=0.03)
 
 
 def test_a_still_animal_takes_no_steps():
     imu = np.random.default_rng(2).normal(0, 0.01, (1, 1500, 6)).astype(np.float32)
     imu[:, :, 2] += 1.0
-    assert epochs.sums(imu, np.zeros((1, 15), int), 1).steps[0] == 0
+    assert epochs.sums(imu, np.zeros((1, 60), int), 1).steps[0] == 0
 
 
 def test_a_weak_best_score_is_unsure_and_seconds_still_sum_to_the_minute():
-    scores = np.array([[[0.9, 0.1]] * 10 + [[0.5, 0.5]] * 5])
-    labels = epochs.labels_of(scores, 0.6)
+    scores = np.array([[[0.9, 0.1]] * 20 + [[0.5, 0.5]] * 9], np.float32)
+    labels = epochs.labels_of(epochs.scores_each_second(scores), 0.6)
     seconds = epochs.seconds_per_label(labels, 2)
     named = epochs.by_name(seconds[0], [Behaviour.REST, Behaviour.WALK])
-    assert named == {"rest": 40.0, "unsure": 20.0}
+    assert named == {"rest": 42.0, "unsure": 18.0}
+
+
+def test_half_overlapping_windows_are_the_whole_ones_and_those_between():
+    imu = np.random.default_rng(3).normal(0, 1, (2, 1500, 6)).astype(np.float32)
+    cut = epochs.half_overlapping(imu)
+    assert cut.shape == (2, 29, 100, 6)
+    for k in range(29):
+        assert np.array_equal(cut[:, k], imu[:, 50 * k : 50 * k + 100])
+    assert epochs.half_overlapping(imu[:, :100]).shape == (2, 1, 100, 6)
+
+
+def test_a_second_is_what_the_windows_that_cover_it_agree_on():
+    rng = np.random.default_rng(4)
+    scores = rng.dirichlet(np.ones(3), (1, 29)).astype(np.float32)
+    scores[0, 7] = [1.0, 0.0, 0.0]  # an int8 softmax says so, and is not to be taken at its word
+    agreed = epochs.scores_each_second(scores)
+    assert np.allclose(agreed.sum(axis=2), 1.0, atol=1e-5)
+    for second in range(60):
+        covering = [k for k in range(29) if 2 * k <= second < 2 * k + 4]
+        logs = np.log(np.maximum(scores[0, covering], epochs.SCORE_FLOOR)).mean(axis=0)
+        expected = np.exp(logs) / np.exp(logs).sum()
+        assert np.allclose(agreed[0, second], expected, atol=1e-5)
 
 
 def test_the_steps_of_simulated_walkers_are_two_a_stride():
@@ -131,7 +153,8 @@ def test_a_minute_through_the_models_is_a_valid_epoch():
     for seen in look(slots, minutes):
         epoch = ActivityEpoch(collar_id="c1", boot=1, seq=0, observed_at=AT, **seen.epoch)
         assert sum(epoch.seconds.values()) == 60.0
-        assert epoch.windows == 15
+        assert epoch.windows == len(seen.said) == 15
+        assert len(seen.each_second) == 60
 
 
 def test_a_corrupt_model_is_refused_with_a_reason_and_the_collar_says_unsure(tmp_path: Path):
@@ -166,10 +189,11 @@ def test_drafts_are_in_the_order_in_which_the_collar_knows_them():
     minute = Animal.draw(1, home=(48.1, 11.5)).minute(AT)
     seen = look(ModelSlots.load(MODELS), [minute])[0]
     fixes = Positioning((48.1, 11.5), 0).minute(minute, seen.window_vedba_g)
-    said = drafts(AT, seen, fixes, 80.0)
+    said = drafts(AT, seen, fixes, 80.0, {"drink_bouts": 2})
     assert [draft.release_at for draft in said] == sorted(draft.release_at for draft in said)
     assert said[-1].kind is Kind.EPOCH
     assert said[-1].observed_at == AT
+    assert said[-1].fields["drink_bouts"] == 2
 
 
 # raw windows
