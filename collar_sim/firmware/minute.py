@@ -9,6 +9,7 @@ import numpy as np
 
 from collar_sim.firmware import epochs, events
 from collar_sim.firmware.positioning import TimedFix
+from collar_sim.firmware.sensor_check import BoolArray
 from collar_sim.firmware.slots import ACTIVITY, ANOMALY, ModelSlots
 from gateway.wire.topics import Kind
 from plugins.sdk.behaviours import Behaviour
@@ -53,8 +54,17 @@ class Seen:
     """Of each second in order, by the windows that cover it, ``unsure`` included."""
 
 
-def look(slots: ModelSlots, minutes: Sequence[ImuMinute]) -> list[Seen]:
-    """Run the models on equally long minutes, of collars that hold the same packages."""
+def look(
+    slots: ModelSlots, minutes: Sequence[ImuMinute], sound: BoolArray | None = None
+) -> list[Seen]:
+    """Run the models on equally long minutes, of collars that hold the same packages.
+
+    Args:
+        slots: Their models.
+        minutes: Without anything that is no number.
+        sound: Shape (minutes, seconds), which of them can be believed; None: all. What a model
+            says of the others is not heard.
+    """
     imu = np.stack([minute.imu for minute in minutes])
     count = len(minutes)
     overlapping = epochs.half_overlapping(imu)
@@ -64,9 +74,18 @@ def look(slots: ModelSlots, minutes: Sequence[ImuMinute]) -> list[Seen]:
     labels = epochs.labels_of(own, slots.abstain_below)
     best = own.max(axis=2, initial=0.0)
     seconds = epochs.labels_of(epochs.scores_each_second(scores), slots.abstain_below)
-    held = epochs.sums(imu, seconds, len(names))
     odd = slots.anomalies(overlapping[:, ::2].reshape(-1, epochs.WINDOW_SAMPLES, 6))
     odd = odd.reshape(count, -1)
+    believed = np.ones(count)
+    if sound is not None:
+        believed = np.maximum(
+            sound.mean(axis=1), 1e-9
+        )  # the others are still, and no part of a mean
+        whole = sound.reshape(count, labels.shape[1], -1).all(axis=2)
+        labels, best = np.where(whole, labels, len(names)), np.where(whole, best, 0.0)
+        odd = np.where(whole, odd, 0.0)
+        seconds = np.where(sound, seconds, len(names))
+    held = epochs.sums(imu, seconds, len(names))
     scratch = names.index(Behaviour.SCRATCH) if Behaviour.SCRATCH in names else -1
     packages = {"anomaly": slots.ref(ANOMALY), "scratch": slots.ref(ACTIVITY)}
     period_s = imu.shape[1] / epochs.RATE_HZ
@@ -76,8 +95,8 @@ def look(slots: ModelSlots, minutes: Sequence[ImuMinute]) -> list[Seen]:
             epoch={
                 "period_s": period_s,
                 "seconds": epochs.by_name(held.seconds[n], names),
-                "odba_g": round(float(held.odba_g[n]), 4),
-                "vedba_g": round(float(held.vedba_g[n]), 4),
+                "odba_g": round(float(held.odba_g[n] / believed[n]), 4),
+                "vedba_g": round(float(held.vedba_g[n] / believed[n]), 4),
                 "steps": int(held.steps[n]),
                 "anomaly": round(min(1.0, float(odd[n].max())), 3),
                 "windows": labels.shape[1],

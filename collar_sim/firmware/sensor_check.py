@@ -1,0 +1,66 @@
+"""Whether the motion sensor can be believed: what it says of itself, second by second.
+
+A broken wire, a brown-out of the sensor or a hung bus give no number at all, or the same number
+for ever. A living sensor never repeats itself: its noise moves the last bits, also on an animal
+that sleeps, and on a collar that lies in the grass.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collar_sim.firmware.epochs import RATE_HZ, FloatArray
+
+BoolArray = NDArray[np.bool_]
+
+ACCELERATION = slice(0, 3)
+"""Axes that are watched for being stuck: their noise is some steps of their grid, so that 25 equal
+samples are rarer than one in 10^9. The gyroscope's noise is below its step: at rest it repeats."""
+
+
+def sound_seconds(imu: FloatArray) -> BoolArray:
+    """Which seconds of a stretch can be believed.
+
+    Args:
+        imu: Shape (samples, 6) at 25 Hz, whole seconds: g, then deg/s.
+
+    Returns:
+        Shape (seconds,): False where a sample is no number, or an axis of acceleration did not
+        move by one step of its grid in the whole second.
+
+    >>> imu = np.random.default_rng(1).normal(0.0, 0.01, (75, 6)).astype(np.float32)
+    >>> imu[30, 4], imu[50:75, 2] = np.nan, 0.98
+    >>> sound_seconds(imu).tolist()
+    [True, False, False]
+    """
+    seconds = imu.reshape(-1, RATE_HZ, 6)
+    acc = seconds[:, :, ACCELERATION]
+    stuck = (acc[:, 1:] == acc[:, :1]).all(axis=1).any(axis=1)
+    return np.isfinite(seconds).all(axis=(1, 2)) & ~stuck
+
+
+def without(imu: FloatArray, sound: BoolArray) -> FloatArray:
+    """The samples with the other seconds made still, for what must see no nonsense.
+
+    They repeat the last sample that could be believed, or the first that can; a stretch without
+    any is at rest on its back.
+
+    Args:
+        imu: Shape (samples, 6).
+        sound: Shape (seconds,), as `sound_seconds` gives them.
+
+    >>> imu = np.arange(450, dtype=np.float32).reshape(75, 6)
+    >>> without(imu, np.array([True, False, True]))[[24, 25, 49, 50], 0].tolist()
+    [144.0, 144.0, 144.0, 300.0]
+    """
+    if sound.all():
+        return imu
+    still = imu.copy()
+    seconds = still.reshape(-1, RATE_HZ, 6)
+    good = np.flatnonzero(sound)
+    if not len(good):
+        still[:] = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+        return still
+    for second in np.flatnonzero(~sound):
+        before = good[good < second]
+        seconds[second] = seconds[before[-1], -1] if len(before) else seconds[good[0], 0]
+    return still
