@@ -8,6 +8,7 @@ the next minute is made shortly before it begins, and each message is written wh
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -19,8 +20,9 @@ from collar_sim.firmware.flash import Flash, FlashLog
 from collar_sim.firmware.minute import MINUTE, Draft
 from collar_sim.production import FleetMinute
 from collar_sim.report import Report
+from collar_sim.stages import Stage
+from collar_sim.tally import Pulse, Tally
 from collar_sim.truth import Truth
-from gateway.wire.topics import Kind
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -32,7 +34,9 @@ STUCK_S = 30.0  # a collar that nobody acknowledges for so long, while others ar
 STUCK_BEHIND_S = 10.0
 SETTLE_S = 30.0  # for the last acknowledgements after a run that ends by its duration
 HURRIED_S = 8.0  # ditto when told to stop: less than the patience of who stops us
-LEAVE_S = 10.0
+LEAVE_S, LEAVE_EACH_S = 10.0, 0.004  # to say goodbye; each costs a millisecond or two
+PULSE_S = 1.0
+LONG_CATCH_UP_S = 120.0  # worth a word: who simulates thousands seldom wants their past
 
 
 class Fleet:
@@ -43,6 +47,10 @@ class Fleet:
         self._parts = parts
         self._flash = flash
         self._truth = truth
+        self.on_pulse: Callable[[Pulse], None] | None = None
+        """Told each second how things stand."""
+        self._watch = parts.production.watch
+        self._tally = Tally(parts, flash, self._watch)
         self._collars = {wearer.collar.collar_id: wearer.collar for wearer in parts.wearers}
         self._pending: deque[tuple[Draft, Collar]] = deque()
         self._minutes: deque[FleetMinute] = deque()
@@ -54,7 +62,6 @@ class Fleet:
         self._stop = asyncio.Event()
         self._is_live = False
         self._is_ending = False
-        self._began_s = time.monotonic()
 
     def stop(self) -> None:
         """End in good order: seal, publish ``offline``, return."""
@@ -68,7 +75,10 @@ class Fleet:
                 tasks.create_task(uplink.run(), name=f"uplink-{collar_id}")
                 for collar_id, uplink in self._parts.uplinks.items()
             ]
-            installing = tasks.create_task(self._parts.installation.run(), name="installation")
+            helping = [
+                tasks.create_task(self._parts.installation.run(), name="installation"),
+                tasks.create_task(self._pulse(), name="pulse"),
+            ]
             try:
                 minute = await self._catch_up()
                 if not self._stop.is_set():
@@ -76,16 +86,15 @@ class Fleet:
                 self._is_ending = True
                 await self._release(self._due)  # what the end of the live phase interrupted
                 self._until = max(self._until, self._due)
-                for collar in self._collars.values():
-                    collar.seal(self._until)
+                await self._seal()
                 self._commit(self._until)
                 await self._settle(HURRIED_S if self._stop.is_set() else SETTLE_S)
                 for uplink in uplinks:
                     uplink.leave()
                 if running:
-                    await asyncio.wait(running, timeout=LEAVE_S)
+                    await asyncio.wait(running, timeout=LEAVE_S + LEAVE_EACH_S * len(running))
             finally:
-                for task in (*running, installing):
+                for task in (*running, *helping):
                     task.cancel()
                 if self._truth is not None:
                     self._truth.flush()
@@ -94,38 +103,17 @@ class Fleet:
 
     def report(self) -> Report:
         """Where things stand."""
-        logs = self._flash.logs.values()
-        by_kind = self._flash.published()
-        seconds = time.monotonic() - self._began_s
-        installation, in_use = self._parts.installation, self._parts.shelf.slots
-        windows = sum(slots.windows for slots in in_use)
-        link = self._parts.link
-        return Report(
-            collars=len(self._collars),
-            published=sum(by_kind.values()),
-            by_kind=by_kind,
-            transmissions=link.transmissions,
-            radio_lost=link.radio_lost,
-            overwritten=sum(each.overwritten for each in logs),
-            acked=sum(each.acked for each in logs),
-            owed=sum(len(each) for each in logs),
-            too_large=sum(collar.too_large for collar in self._collars.values()),
-            boots=max((each.boot for each in logs), default=0),
-            seconds=round(seconds, 3),
-            windows=windows,
-            windows_per_s=round(windows / seconds, 1) if seconds else 0.0,
-            simulated_until=self._until,
-            is_live=self._is_live,
-            refused={**self._parts.refused, **self._parts.production.failed},
-            refused_models=installation.refused
-            | {slot: reason for slots in in_use for slot, reason in slots.refused.items()},
-            updated=installation.updated,
-            windows_sent=by_kind.get(Kind.WINDOW, 0),
-        )
+        return self._tally.report(self._until, is_live=self._is_live)
+
+    async def _pulse(self) -> None:
+        while self.on_pulse is not None:
+            self.on_pulse(self._tally.pulse(self._until, is_live=self._is_live))
+            await asyncio.sleep(PULSE_S)
 
     async def _catch_up(self) -> datetime:
         """Simulate the past; returns the minute in which the present lies."""
-        minute = self._until.replace(second=0, microsecond=0)
+        minute = first = self._until.replace(second=0, microsecond=0)
+        began_s = time.monotonic()
         while self._parts.clock.now() >= minute + MINUTE and not self._stop.is_set():
             made = await asyncio.to_thread(self._parts.production.minute, minute)
             await self._room()
@@ -133,7 +121,21 @@ class Fleet:
             await self._release(made.end_at)
             self._commit(made.end_at)
             minute = made.end_at
+            if minute - first == MINUTE:
+                self._estimate(minute, time.monotonic() - began_s)
         return minute
+
+    def _estimate(self, minute: datetime, minute_took_s: float) -> None:
+        """Say how long the past will take, where that is long."""
+        rest_s = (self._parts.clock.now() - minute) / MINUTE * minute_took_s
+        if rest_s > LONG_CATCH_UP_S:
+            log.warning(
+                "history.long",
+                collars=len(self._collars),
+                minutes=int((self._parts.clock.now() - minute) / MINUTE),
+                takes=str(timedelta(seconds=round(rest_s))),
+                advice="history is for small fleets: --history 0, or fewer collars",
+            )
 
     async def _live(self, minute: datetime, duration_s: float | None) -> None:
         live_at = self._parts.clock.now().replace(microsecond=0)
@@ -172,6 +174,7 @@ class Fleet:
             self._due = until = max(self._until, min(clock.now(), self._produced_until))
             await self._release(until)
             self._commit(until)
+            self._tally.pace.reached(until)
             next_at = until + timedelta(seconds=TICK_S * clock.speed)
             if self._pending:
                 next_at = min(next_at, self._pending[0][0].release_at)
@@ -185,16 +188,28 @@ class Fleet:
         self._produced_until = made.end_at
 
     async def _release(self, until: datetime) -> None:
-        count = 0
         while self._pending and self._pending[0][0].release_at <= until:
+            with self._watch.timing(Stage.WRITING):
+                self._write_slice(until)
+            await asyncio.sleep(0)
+
+    def _write_slice(self, until: datetime) -> None:
+        for _ in range(RELEASE_SLICE):
+            if not self._pending or self._pending[0][0].release_at > until:
+                return
             draft, collar = self._pending.popleft()
             try:
                 collar.say(draft)
             except Exception as error:  # one collar's trouble is not the fleet's
                 self._parts.production.failed[collar.collar_id] = repr(error)
                 log.exception("collar.failed", collar_id=collar.collar_id)
-            count += 1
-            if count % RELEASE_SLICE == 0:
+
+    async def _seal(self) -> None:
+        """Seal what is not sealed yet."""
+        for number, collar in enumerate(self._collars.values(), 1):
+            with self._watch.timing(Stage.WRITING):
+                collar.seal(self._until)
+            if number % RELEASE_SLICE == 0:
                 await asyncio.sleep(0)
 
     def _commit(self, until: datetime) -> None:
@@ -208,7 +223,9 @@ class Fleet:
             if self._truth is not None:
                 for collar_id, made in over.truth:
                     self._truth.add(collar_id, made.truth, made.battery_pct)
-        for flash in self._flash.commit(nvm, [each.writes for each in switching]):
+        with self._watch.timing(Stage.FLASH):
+            written = self._flash.commit(nvm, [each.writes for each in switching])
+        for flash in written:
             self._wake(flash)
         for each in switching:
             each.done()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import stat
 import sys
@@ -22,8 +23,12 @@ from collar_sim.fleet import Fleet
 from collar_sim.fleet_file import read_fleet
 from collar_sim.report import Report
 from collar_sim.settings import Settings
+from collar_sim.tally import Pulse
 from collar_sim.truth import Truth
 from gateway.wire.session import BrokerUrl
+
+if sys.platform != "win32":
+    import resource
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -39,8 +44,12 @@ async def run(settings: Settings) -> Report:
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         log.warning("fleet_file.readable", path=str(path), advice="it holds keys: chmod 600")
     truth = None if settings.truth is None else Truth(settings.truth)
+    allow_many_connections()
     with Flash.open(settings.data_dir) as flash:
-        fleet = Fleet(assemble(options_of(settings), members, flash), flash, truth)
+        parts = assemble(options_of(settings), members, flash)
+        fleet = Fleet(parts, flash, truth)
+        if settings.pulse:
+            fleet.on_pulse = lambda pulse: _print_pulse(pulse, fleet)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             with suppress(NotImplementedError):  # Windows: there asyncio.run cancels us
@@ -91,6 +100,7 @@ def simulate(
     scenario: Scenario | None = None,
     truth: Path | None = None,
     report: Path | None = None,
+    pulse: Annotated[bool, Parameter(negative="")] = False,
     engine: EngineChoice | None = None,
     micro_collars: int | None = None,
     log_bytes: int | None = None,
@@ -117,6 +127,7 @@ def simulate(
         scenario: Course of events, where the fleet file names none.
         truth: Folder for what really happened, as Parquet.
         report: File for the run's counts, as JSON.
+        pulse: Print each second how things stand, as a line of JSON on stdout.
         engine: Interpreter of the models.
         micro_collars: With the engine auto, how many collars run on TFLite-Micro.
         log_bytes: Payload that one collar's flash log holds.
@@ -162,6 +173,24 @@ def log_to_stderr() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def allow_many_connections() -> None:
+    """Take as many file descriptors as we may: each collar's connection is one."""
+    if sys.platform == "win32":
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _print_pulse(pulse: Pulse, fleet: Fleet) -> None:
+    try:
+        sys.stdout.write(msgspec.json.encode(pulse).decode() + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever started us is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fleet.stop()
 
 
 def _write(path: Path, content: bytes) -> None:

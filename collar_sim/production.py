@@ -13,11 +13,14 @@ from collar_sim.animal import AnimalMinute
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.minute import MINUTE, Draft, look
 from collar_sim.firmware.slots import ModelSlots
+from collar_sim.stages import Stage, Stopwatch
 from collar_sim.wearer import Carried, Produced, Wearer
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 BATCH = 64  # collars per pass through the models: 960 windows, 2.3 MB of samples: fits a cache
+
+Lived = list[tuple[Wearer, AnimalMinute]]
 
 _carried = msgspec.msgpack.Decoder(dict[str, Carried])
 _encode = msgspec.msgpack.Encoder().encode
@@ -52,6 +55,7 @@ class Production:
         """Of these members, leaving out what they said up to ``after_at``."""
         self._wearers = wearers
         self._after_at = after_at
+        self.watch = Stopwatch()
         self.failed: dict[str, str] = {}
         """Members that broke, and how; the others go on."""
 
@@ -82,12 +86,25 @@ class Production:
     def _batch(
         self, slots: ModelSlots, wearers: list[Wearer], start_at: datetime
     ) -> list[tuple[Wearer, Produced]]:
+        with self.watch.timing(Stage.ANIMAL):
+            lived = self._lived(wearers, start_at)
+        with self.watch.timing(Stage.MODELS):
+            return self._seen(slots, lived, start_at)
+
+    def _lived(
+        self, wearers: list[Wearer], start_at: datetime
+    ) -> list[tuple[Wearer, AnimalMinute]]:
         lived: list[tuple[Wearer, AnimalMinute]] = []
         for wearer in wearers:
             try:
                 lived.append((wearer, wearer.live(start_at)))
             except Exception as error:  # one animal's trouble is not the fleet's
                 self._drop(wearer, error)
+        return lived
+
+    def _seen(
+        self, slots: ModelSlots, lived: Lived, start_at: datetime
+    ) -> list[tuple[Wearer, Produced]]:
         if not lived:
             return []
         after_s = int((self._after_at - start_at).total_seconds())

@@ -1,12 +1,16 @@
 """What a run of a fleet came to, in numbers that can be compared with what arrived."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
+
+from collar_sim.stages import shares_of
 
 
 class Report(Struct, kw_only=True):
-    """Counts over the whole life of the data folder, but for seconds, windows and refusals."""
+    """Counts over the whole life of the data folder; times, windows and refusals of this run."""
 
     collars: int
     published: int
@@ -27,9 +31,9 @@ class Report(Struct, kw_only=True):
     boots: int
     """The highest boot counter."""
     seconds: float
-    """Of this process."""
+    """Of wall time, of this run."""
     windows: int
-    """That this process ran the models on."""
+    """That this run put through the models."""
     windows_per_s: float
     simulated_until: datetime
     is_live: bool
@@ -42,3 +46,53 @@ class Report(Struct, kw_only=True):
     """Collars that run a model which came over the air."""
     windows_sent: int
     """Raw windows written to flash, because a grant asks for them."""
+    real_time_factor: float = 0.0
+    """Simulated seconds per second of the live phase; below the speed asked for, it lagged."""
+    lag_s: float = 0.0
+    """Wall seconds that messages were late at the end of the live phase."""
+    max_lag_s: float = 0.0
+    """The same at its worst, once the fleet had fallen in step."""
+    cpu_s: dict[str, float] = {}
+    """CPU seconds by stage."""
+    cpu_share: dict[str, float] = {}
+    """The stages' parts of all CPU time but the start's."""
+    rss_mb: float = 0.0
+    """Memory at the end, of all processes together."""
+    processes: int = 1
+    died: dict[str, str] = {}
+    """Processes that ended before their time, by the part of the fleet they ran, and how."""
+
+
+SUMMED = (
+    *("collars", "published", "transmissions", "radio_lost", "overwritten", "acked", "owed"),
+    *("too_large", "windows", "windows_per_s", "updated", "windows_sent", "rss_mb"),
+    *("processes",),
+)
+HIGHEST = ("boots", "seconds", "lag_s", "max_lag_s")
+LOWEST = ("simulated_until", "is_live", "real_time_factor")  # a fleet is as far as its last part
+
+
+def merged(parts: Sequence[Report]) -> Report:
+    """The report of a fleet whose parts ran in processes of their own.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if not parts:
+        raise ValueError("no reports to merge")
+    both = structs.asdict(parts[0])
+    for name in SUMMED:
+        both[name] = sum(getattr(each, name) for each in parts)
+    for name in HIGHEST:
+        both[name] = max(getattr(each, name) for each in parts)
+    for name in LOWEST:
+        both[name] = min(getattr(each, name) for each in parts)
+    for name in ("by_kind", "cpu_s"):
+        totals: Counter[str] = Counter()
+        for each in parts:
+            totals.update(getattr(each, name))
+        both[name] = {key: round(value, 3) for key, value in totals.items()}
+    for name in ("refused", "refused_models", "died"):
+        both[name] = {key: why for each in parts for key, why in getattr(each, name).items()}
+    both["cpu_share"] = shares_of(both["cpu_s"])
+    return Report(**both)

@@ -78,12 +78,14 @@ class Settings(BaseSettings):
     """Wall time to run once the present is met; without it, until stopped."""
     speed: Annotated[float, Field(gt=0, le=1_000)] = 1.0
     """Simulated seconds per second in the live phase."""
-    scenario: Scenario = Scenario.HOME
+    scenario: Scenario = Scenario.CALM_DAY
     """Course of events, where the fleet file names none."""
     truth: Path | None = None
     """Folder for what really happened, as Parquet."""
     report: Path | None = None
     """File for the run's counts, as JSON."""
+    pulse: bool = False
+    """Print each second how things stand, as a line of JSON on stdout; end when nobody reads it."""
     engine: EngineChoice = EngineChoice.AUTO
     """Interpreter of the models."""
     micro_collars: Annotated[int, Field(ge=0)] = MICRO_COLLARS

@@ -107,6 +107,11 @@ class Uplink:
         self._progress_s = 0.0
         self._patience_s = ACK_TIMEOUT_S
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a session with the broker now."""
+        return self._session_now is not None
+
     def wake(self) -> None:
         """There is more to send."""
         self._wake.set()
