@@ -70,6 +70,7 @@ class DesiredTask:
                 collar_id=collar_id,
                 version=self._household.registry.version,
                 windows_per_hour=wanted_windows(self._household, collar_id, now),
+                batches=True,
             )
             if self._downlink.say(collar_id, Kind.DESIRED, desired):
                 self._said[collar_id] = desired.windows_per_hour

@@ -11,6 +11,7 @@ from gateway.wire.grants import Grant, Precision, Stream
 from gateway.wire.messages import (
     Ack,
     ActivityEpoch,
+    Batch,
     Birth,
     Choice,
     ClockQuality,
@@ -23,6 +24,7 @@ from gateway.wire.messages import (
     ModelChunk,
     ModelOffer,
     ModelState,
+    Power,
     Presence,
     Seal,
     Slot,
@@ -160,6 +162,19 @@ def slots_after(**fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[Slots]:
     )
 
 
+def powers(**fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[Power]:
+    components = st.sampled_from(["sleep", "mcu", "imu", "gnss", "wifi", "lte", "losses"])
+    return st.builds(
+        Power,
+        **headers(**fixed),
+        period_s=st.floats(1, 3_600),
+        battery_pct=st.floats(0, 100),
+        days_left=maybe(st.floats(0, 365)),
+        charging=st.booleans(),
+        joules=st.dictionaries(components, st.floats(0, 10_000)),
+    )
+
+
 @st.composite
 def _seals(draw: st.DrawFn, fixed: dict[str, st.SearchStrategy[Any]]) -> Seal:
     first, last, seq = sorted(draw(st.sets(st.integers(0, 10_000), min_size=3, max_size=3)))
@@ -188,8 +203,15 @@ acks = st.builds(
     refused=st.lists(st.text(max_size=200), max_size=3),
 )
 
+batches = st.builds(
+    Batch, collar_id=ids, sent_at=maybe(instants), deflated=st.binary(min_size=1, max_size=200)
+)
 desireds = st.builds(
-    Desired, collar_id=ids, version=counters, windows_per_hour=st.integers(0, 3600)
+    Desired,
+    collar_id=ids,
+    version=counters,
+    windows_per_hour=st.integers(0, 3600),
+    batches=st.booleans(),
 )
 releases = st.builds(
     Release,
@@ -231,8 +253,10 @@ MESSAGE_OF: dict[Kind, st.SearchStrategy[AnyMessage]] = {
     Kind.WINDOW: windows(),
     Kind.SEAL: seals(),
     Kind.SLOTS: slots_after(),
+    Kind.POWER: powers(),
     Kind.STATUS: statuses,
     Kind.MODEL: answers,
+    Kind.BATCH: batches,
     Kind.ACK: acks,
     Kind.DESIRED: desireds,
     Kind.OFFER: offers,

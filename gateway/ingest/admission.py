@@ -1,7 +1,7 @@
 """What of a batch may come in: valid messages of enrolled collars; of the others, why not."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,9 +9,10 @@ import structlog
 
 from gateway.ingest.rejected import KEPT_TOPIC, Refused
 from gateway.registry import Household
-from gateway.wire.codec import content_type_of, decode, salvage_key
-from gateway.wire.errors import Rejected, RejectReason
-from gateway.wire.messages import MAX_FUTURE_S, Message, ModelAnswer, Status
+from gateway.wire.batch import unpack
+from gateway.wire.codec import JSON, content_type_of, decode, salvage_key
+from gateway.wire.errors import Rejected, RejectReason, UnknownKind
+from gateway.wire.messages import MAX_FUTURE_S, MESSAGES, Batch, Message, ModelAnswer, Status
 from gateway.wire.session import Delivery
 from gateway.wire.topics import UNKEYED_KINDS, UPLINK_KINDS, Topic
 
@@ -76,6 +77,22 @@ class Admission:
                 judged.refused.append(self._refuse(delivery, topic, error))
         return judged
 
+    def _open(self, judged: Sorted, batch: Batch, carrier: Delivery, latest: datetime) -> None:
+        """Judge each message of a batch as if it had come alone."""
+        sent_at = batch.sent_at or carrier.sent_at
+        for text, payload in unpack(Topic.parse(carrier.topic), batch.deflated):
+            delivery = replace(
+                carrier, topic=text, payload=payload, content_type=JSON, sent_at=sent_at
+            )
+            topic = None
+            try:
+                topic = Topic.parse(text)
+                if topic.kind not in MESSAGES:
+                    raise Rejected(RejectReason.WRONG_TOPIC, f"a batch carries no {topic.kind}")
+                self._admit(judged, delivery, topic, latest)
+            except Rejected as error:
+                judged.refused.append(self._refuse(delivery, topic, error))
+
     def _admit(self, judged: Sorted, delivery: Delivery, topic: Topic, latest: datetime) -> None:
         if topic.collar_id not in self._household.collars:
             raise Rejected(RejectReason.UNKNOWN_COLLAR, f"{topic.collar_id} is not enrolled here")
@@ -87,6 +104,8 @@ class Admission:
             if delivery.retained:
                 raise Rejected(RejectReason.INVALID, "an answer is of its moment: do not retain it")
             judged.heard.answers.append(message)
+        elif isinstance(message, Batch):
+            self._open(judged, message, delivery, latest)
         elif isinstance(message, Message):
             if message.observed_at > latest:
                 at = message.observed_at.isoformat()
@@ -98,6 +117,8 @@ class Admission:
 
     def _refuse(self, delivery: Delivery, topic: Topic | None, error: Rejected) -> Refused:
         collar_id = topic.collar_id if topic else None
+        if isinstance(error, UnknownKind):  # of a newer collar: it shall not wait for us for ever
+            collar_id = error.collar_id
         key = None
         if topic is None or topic.kind not in UNKEYED_KINDS:
             key = salvage_key(delivery.payload, delivery.content_type, collar_id)

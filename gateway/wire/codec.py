@@ -13,6 +13,7 @@ from gateway.wire.messages import (
     MAX_PAYLOAD_BYTES,
     MESSAGES,
     Ack,
+    Batch,
     Desired,
     Key,
     Message,
@@ -29,12 +30,13 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # a clock that was never set begins
 NEVER = Key(2**53 - 1, 2**53 - 1)  # no collar gets there
 MAX_NESTING = 8  # of fields we do not know; those we know nest by two
 
-AnyMessage = Message | Status | ModelAnswer | Ack | Desired | ModelOffer | ModelChunk
+AnyMessage = Message | Status | ModelAnswer | Batch | Ack | Desired | ModelOffer | ModelChunk
 
 type_of: Mapping[Kind, type[AnyMessage]] = {
     **MESSAGES,
     Kind.STATUS: Status,
     Kind.MODEL: ModelAnswer,
+    Kind.BATCH: Batch,
     Kind.ACK: Ack,
     Kind.DESIRED: Desired,
     Kind.OFFER: ModelOffer,

@@ -39,6 +39,14 @@ class Rejected(WireError):
         self.detail = detail
 
 
+class UnknownKind(Rejected):
+    """A collar says something this version has no word for; its key can still be answered."""
+
+    def __init__(self, collar_id: str, kind: str) -> None:
+        super().__init__(RejectReason.WRONG_TOPIC, f"kind {kind[:32]!r} is unknown")
+        self.collar_id = collar_id
+
+
 class TooLarge(WireError):
     """The message exceeds the size limit; brokers would drop the connection, so it is not sent."""
 

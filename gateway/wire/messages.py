@@ -16,6 +16,7 @@ from gateway.wire.topics import Kind
 
 MAX_PAYLOAD_BYTES = 16_384  # below what every broker we know passes on by default
 MAX_FUTURE_S = 300.0  # a collar clock may run ahead of the gateway's by this much
+MAX_GAPS = 128  # about 6 kB in a status
 MODEL_CHUNK_BYTES = 2_048  # a collar's flash page, and small beside what a radio may lose
 
 
@@ -33,6 +34,32 @@ class Key(Struct, frozen=True, order=True):
 
     boot: Counter
     seq: Counter
+
+
+class Gap(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Messages ``first_seq..last_seq`` of a boot, which a collar had no room to keep."""
+
+    boot: Counter
+    first_seq: Counter
+    last_seq: Counter
+    previous: Key | None = None
+    """Where ``first_seq`` is 0: what the birth that is gone had named as ``previous``."""
+
+    def __post_init__(self) -> None:
+        if self.last_seq < self.first_seq:
+            raise ValueError(f"a gap from {self.first_seq} to {self.last_seq}")
+        if self.previous is not None and (self.first_seq or self.previous.boot >= self.boot):
+            raise ValueError("only a birth names what was before its boot")
+
+    @property
+    def first(self) -> Key:
+        """The first key of it."""
+        return Key(self.boot, self.first_seq)
+
+    @property
+    def last(self) -> Key:
+        """The last key of it."""
+        return Key(self.boot, self.last_seq)
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -209,6 +236,25 @@ class Slots(Message, frozen=True, kw_only=True, omit_defaults=True):
     """The delivery that changed them; nothing when the collar fell back by itself."""
 
 
+class Power(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """What the battery holds and where its energy went; ``observed_at`` ends the period."""
+
+    period_s: Annotated[float, Meta(gt=0, le=86_400)]
+    battery_pct: Annotated[float, Meta(ge=0, le=100)]
+    days_left: Annotated[float, Meta(ge=0, le=3_650)] | None = None
+    """At the consumption of late; nothing while the collar cannot tell yet."""
+    charging: bool = False
+    """It is on its charger."""
+    joules: Annotated[
+        dict[
+            Annotated[str, Meta(pattern=r"^[a-z][a-z_]{0,23}$" + END)],
+            Annotated[float, Meta(ge=0, le=1e6)],
+        ],
+        Meta(max_length=16),
+    ] = {}
+    """Taken from the battery over the period, by component, losses included."""
+
+
 class Presence(StrEnum):
     """Whether a collar is connected."""
 
@@ -224,6 +270,20 @@ class Status(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     boot: Counter = 0
     log_start: Key | None = None
     """Oldest message still owed: what lies before it and was never received is lost for good."""
+    gaps: Annotated[list[Gap], Meta(max_length=MAX_GAPS)] = []
+    """What will never come, though older messages are still owed: the memory was full."""
+    dropped: Annotated[dict[Name, Counter], Meta(max_length=32)] = {}
+    """How many messages of each kind a full memory ever cost."""
+
+
+class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Keyed messages in one packet, compressed (see ``wire.batch``), for whoever saves energy."""
+
+    collar_id: Id
+    sent_at: Instant | None = None
+    """By the collar's clock; stands for the user property of packets that carry one message."""
+    deflated: Annotated[bytes, Meta(min_length=1, max_length=16_000)]
+    """Lines of a kind and its message in JSON, in the order of their keys."""
 
 
 class Ack(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -249,6 +309,8 @@ class Desired(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
     """Rises with every change; within a connection an older one is late and means nothing."""
     windows_per_hour: Annotated[int, Meta(ge=0, le=3600)] = 0
     """How many raw windows a grant asks for. Without one, none: they stay on the collar."""
+    batches: bool = False
+    """This gateway opens ``batch`` messages; to one that does not say so, none is sent."""
 
 
 class ModelOffer(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -304,5 +366,6 @@ MESSAGES: dict[Kind, type[Message]] = {
     Kind.WINDOW: Window,
     Kind.SEAL: Seal,
     Kind.SLOTS: Slots,
+    Kind.POWER: Power,
 }
 """Those with a key, which the gateway stores and acknowledges."""

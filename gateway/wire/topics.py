@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Self
 
-from gateway.wire.errors import Rejected, RejectReason
+from gateway.wire.errors import Rejected, RejectReason, UnknownKind
 
 ROOT = "pawmesh"
 VERSION = "v1"
@@ -25,8 +25,11 @@ class Kind(StrEnum):
     WINDOW = "window"
     SEAL = "seal"
     SLOTS = "slots"
+    POWER = "power"
     MODEL = "model"
     """The collar's answer to an offer or a chunk; without a key, as ``status``."""
+    BATCH = "batch"
+    """Many keyed messages in one packet; itself without a key."""
     ACK = "ack"
     """From here on gateway to collar."""
     DESIRED = "desired"
@@ -36,7 +39,7 @@ class Kind(StrEnum):
 
 DOWNLINK_KINDS = frozenset({Kind.ACK, Kind.DESIRED, Kind.OFFER, Kind.CHUNK})
 UPLINK_KINDS = frozenset(Kind) - DOWNLINK_KINDS
-UNKEYED_KINDS = frozenset({Kind.STATUS, Kind.MODEL})
+UNKEYED_KINDS = frozenset({Kind.STATUS, Kind.MODEL, Kind.BATCH})
 """Of those that go up: they are not acknowledged, and said again when it matters."""
 
 
@@ -64,6 +67,7 @@ class Topic:
 
         Raises:
             Rejected: ``unsupported_version`` or ``wrong_topic``.
+            UnknownKind: All but the kind is of the contract: a newer collar's.
         """
         parts = text.split("/")
         if len(parts) != 5 or parts[0] != ROOT:
@@ -79,7 +83,7 @@ class Topic:
         try:
             return cls(site, collar_id, Kind(kind))
         except ValueError:
-            raise Rejected(RejectReason.WRONG_TOPIC, f"kind {kind[:32]!r} is unknown") from None
+            raise UnknownKind(collar_id, kind) from None
 
 
 def site_filter(site: str) -> str:

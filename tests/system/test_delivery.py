@@ -261,7 +261,9 @@ async def test_collars_are_told_what_their_owners_allow_and_when_it_ends(tmp_pat
         luna, rex = Device("luna", home.broker_url), Device("rex", home.broker_url)
         async with living(luna, rex):
             await until(lambda: luna.desired and rex.desired)
-            assert luna.desired[-1] == Desired(collar_id="luna", version=1, windows_per_hour=120)
+            assert luna.desired[-1] == Desired(
+                collar_id="luna", version=1, windows_per_hour=120, batches=True
+            )
             assert rex.desired[-1].windows_per_hour == 0
             assert [each["windows_per_hour"] for each in collars_of(home).values()] == [120, 0]
             home.stop()

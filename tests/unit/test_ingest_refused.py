@@ -14,6 +14,7 @@ import pytest_asyncio
 from gateway.ingest import Ingest
 from gateway.registry import Household, save_registry
 from gateway.store import Store
+from gateway.wire.batch import pack
 from gateway.wire.codec import JSON, decode
 from gateway.wire.messages import MAX_PAYLOAD_BYTES, Ack, Key
 from gateway.wire.session import Delivery, Session
@@ -128,3 +129,31 @@ async def test_a_field_that_cannot_be_kept_is_refused_and_the_rest_goes_on(door:
     rows = await door.store.read(lambda db: db.execute("SELECT extra FROM message").fetchall())
     kept = [msgspec.msgpack.decode(row["extra"]) for row in rows if row["extra"]]
     assert kept == [{"new": {"kept": [1]}}]
+
+
+async def test_a_kind_from_a_newer_collar_is_refused_and_holds_nothing_up(door: Door) -> None:
+    ack = await door.take(birth(1), ("humidity", header(1, 1, share=0.4)), event(1, 2))
+    assert ack.key == Key(1, 2)
+    assert ack.refused == ["wrong_topic: kind 'humidity' is unknown"]
+
+
+async def test_each_message_of_a_batch_is_judged_as_if_it_had_come_alone(door: Door) -> None:
+    said = [
+        *(birth(1), event(1, 1), event(1, 2, confidence=2), event(1, 3)),
+        ("status", {"collar_id": "c1", "state": "offline"}),
+        ("batch", {"collar_id": "c1", "deflated": "AAAA"}),
+    ]
+    packed = pack([(Kind(kind), msgspec.json.encode(fields)) for kind, fields in said])
+    batch = ("batch", {"collar_id": "c1", "deflated": packed, "sent_at": AT})
+    ack = await door.take(batch)
+    assert ack.key == Key(1, 3)
+    assert [each.split(":")[0] for each in ack.refused] == ["invalid", *["wrong_topic"] * 2]
+    assert (await door.take(batch, event(1, 1))).key == Key(1, 3)  # again, and one of them alone
+    rows = await door.store.read(lambda db: db.execute("SELECT sent_us FROM message").fetchall())
+    assert [row["sent_us"] for row in rows] == [1_767_225_600_000_000] * 3
+
+
+async def test_a_batch_that_does_not_open_is_refused_with_its_reason(door: Door) -> None:
+    ack = await door.take(("batch", {"collar_id": "c1", "deflated": b"no deflate"}))
+    assert ack.key is None
+    assert ack.refused[0].startswith("unparsable: not raw deflate")
