@@ -54,7 +54,7 @@ class FleetOptions:
     """First simulated instant; None: as far back as ``history`` says."""
     history: timedelta = timedelta(hours=24)
     speed: float = 1.0
-    scenario: Scenario = Scenario.HOME
+    scenario: Scenario = Scenario.CALM_DAY
     engine: EngineChoice = EngineChoice.AUTO
     micro_collars: int = MICRO_COLLARS
     log_bytes: int = LOG_BYTES

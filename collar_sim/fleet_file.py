@@ -1,10 +1,11 @@
 """Who is in a fleet: its collars, their keys and their animals, from one JSON file (mode 0600).
 
 ``{"collars": [{"collar_id", "signing_key", "salt_secret", "animal_seed", "lat_deg", "lon_deg"}]}``;
-optional per collar: ``scenario``, ``escape_after_s`` (of the live phase), ``models`` (a folder of
-packages of its own), ``wear`` (``collar`` or ``harness``), ``release_key`` (whose models it
-believes: Ed25519 public key, hex; without it, it takes none over the air). An entry that is wrong
-is refused with a reason, and the others run.
+optional per collar: ``scenario``, ``incident_after_s`` (of the live phase; ``escape_after_s`` alone
+means the scenario ``escape`` as well), ``models`` (a folder of packages of its own), ``wear``
+(``collar`` or ``harness``), ``release_key`` (whose models it believes: Ed25519 public key, hex;
+without it, it takes none over the air). An entry that is wrong is refused with a reason, and the
+others run.
 """
 
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ class Member(Struct, frozen=True, kw_only=True):
     lon_deg: Annotated[float, Meta(ge=-180, le=180)]
     scenario: Scenario | None = None
     """None: the fleet's."""
+    incident_after_s: Annotated[float, Meta(ge=0)] | None = None
+    """Seconds of the live phase until what the scenario tells of happens; None: 60."""
     escape_after_s: Annotated[float, Meta(ge=0)] | None = None
     """Seconds of the live phase until it leaves; alone it means the scenario ``escape``."""
     models: str | None = None

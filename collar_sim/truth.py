@@ -47,6 +47,10 @@ class Truth:
             ("gait_hz", minute.gait_hz),
             ("anomaly", minute.anomaly),
             ("battery_pct", np.full(seconds, battery_pct)),
+            ("heart_bpm", minute.body.heart_bpm),
+            ("breath_rpm", minute.body.breath_rpm),
+            ("temperature_c", minute.body.temperature_c),
+            ("worn", minute.worn),
         ):
             self._columns.setdefault(name, []).append(values)
         self._rows += seconds

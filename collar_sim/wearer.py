@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from collar_sim.animal import Animal, AnimalMinute, Scenario
 from collar_sim.animal.animal import State
+from collar_sim.animal.scenario import COURSES
 from collar_sim.firmware.bouts import Runs, count
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.minute import Draft, Seen, drafts
@@ -17,7 +18,7 @@ from collar_sim.firmware.slots import ModelSlots
 from collar_sim.fleet_file import Member
 
 SEED_STRIDE = 1_000_003  # so that the fleet's seed gives every member another life
-ESCAPE_AFTER_S = 60.0  # of the live phase, where the scenario asks for one and names no time
+INCIDENT_AFTER_S = 60.0  # of the live phase, where nobody says when
 
 
 class Carried(Struct, frozen=True):
@@ -25,7 +26,7 @@ class Carried(Struct, frozen=True):
 
     animal: State | None
     battery: Battery
-    escape_at: datetime | None = None
+    incident_at: datetime | None = None
     runs: Runs = {}
     """Bouts that may go on."""
 
@@ -54,34 +55,38 @@ class Wearer:
         """That run the next one; set by whoever installs models."""
         self._windows_per_hour = 0
         self._seed = member.animal_seed + seed * SEED_STRIDE
-        self._scenario = member.scenario or scenario
+        escapes = member.escape_after_s is not None
+        self._scenario = member.scenario or (Scenario.ESCAPE if escapes else scenario)
         self._home = (member.lat_deg, member.lon_deg)
         self._positioning = Positioning(self._home, self._seed)
         self._battery = Battery.drawn(self._seed)
-        self._escape_at: datetime | None = None
+        self._incident_at: datetime | None = None
         self._runs: Runs = {}
         self._animal = self._draw(None)
 
     def carried(self) -> Carried:
         """What to remember."""
-        return Carried(self._animal.state, self._battery, self._escape_at, self._runs)
+        return Carried(self._animal.state, self._battery, self._incident_at, self._runs)
 
     def resume(self, carried: Carried, minute_index: int) -> None:
         """Go on from what was remembered, if it belongs to this minute (since 1970)."""
-        self._battery, self._escape_at = carried.battery, carried.escape_at
+        self._battery, self._incident_at = carried.battery, carried.incident_at
         state = carried.animal
         belongs = state is not None and state.minute_index == minute_index
         self._runs = carried.runs if belongs else {}
         self._animal = self._draw(state if belongs else None)
 
     def go_live(self, live_at: datetime) -> None:
-        """The present is met: an escape that is due so many seconds later gets its instant."""
-        after_s = self.member.escape_after_s
-        if after_s is None and self._scenario is Scenario.ESCAPE:
-            after_s = ESCAPE_AFTER_S
-        if self._escape_at is None and after_s is not None:
-            self._escape_at = live_at + timedelta(seconds=after_s)
-            self._animal = self._draw(self._animal.state)
+        """The present is met: what the scenario tells of gets its instant."""
+        if self._incident_at is not None or COURSES[self._scenario].incident is None:
+            return
+        after_s = self.member.incident_after_s
+        if after_s is None:
+            after_s = self.member.escape_after_s
+        self._incident_at = live_at + timedelta(
+            seconds=INCIDENT_AFTER_S if after_s is None else after_s
+        )
+        self._animal = self._draw(self._animal.state)
 
     def prepare(self) -> None:
         """Take up what was installed and desired since the minute before.
@@ -107,12 +112,11 @@ class Wearer:
         return Produced(minute, said, self._battery.pct)
 
     def _draw(self, state: State | None) -> Animal:
-        at_home = Scenario.HOME if self._scenario is Scenario.ESCAPE else self._scenario
         animal = Animal.draw(
             self._seed,
             home=self._home,
-            scenario=at_home if self._escape_at is None else Scenario.ESCAPE,
-            escape_at=self._escape_at,
+            scenario=self._scenario,
+            incident_at=self._incident_at,
             wear=self.member.wear,
         )
         animal.state = state

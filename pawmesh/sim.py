@@ -19,7 +19,7 @@ def sim_command(
     *,
     collars: int = 5,
     shard: str | None = None,
-    scenario: Scenario = Scenario.HOME,
+    scenario: Scenario = Scenario.CALM_DAY,
     start_at: str | None = None,
     history: Duration = timedelta(0),
     duration: Annotated[str | None, Parameter(help="How long after the present is met")] = None,
@@ -36,7 +36,7 @@ def sim_command(
     Args:
         collars: How many.
         shard: ``i/n``: simulate only the i-th of n parts of the fleet; run the others elsewhere.
-        scenario: home, escape or anomaly.
+        scenario: Course of events: what befalls the animals and their collars.
         start_at: First simulated instant, ISO 8601.
         history: How far in the past they begin.
         duration: Such as 5m; without it, until Ctrl-C.

@@ -3,67 +3,35 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collar_sim.animal.anomaly import HEALTHY, Episode, next_episode
-from collar_sim.animal.behaviour import Chain, Mood, Segment
+from collar_sim.animal.anomaly import (
+    HEALTHY,
+    Anomaly,
+    Episode,
+    draw_episode,
+    lasting_episode,
+    next_episode,
+)
+from collar_sim.animal.behaviour import Chain, Mood, Sudden
+from collar_sim.animal.body import AT_REST, BodyMinute, Vitals, body_minute, draw_baseline
 from collar_sim.animal.gnss import Errors, GnssMinute, Sky, errors, first_sky
-from collar_sim.animal.habits import Errand
 from collar_sim.animal.imu import Pose, Samples, imu_minute
+from collar_sim.animal.lost import Lost, fall, left_behind
 from collar_sim.animal.movement import Place, Track, to_degrees, wander
 from collar_sim.animal.profile import Profile, draw_profile
+from collar_sim.animal.scenario import COURSES, POWER_CUT_S, Incident, Scenario
 from collar_sim.animal.wear import Wear
 
 FloatArray = NDArray[np.float64]
 
 MINUTE = timedelta(minutes=1)
 YARD_M = 25.0
-PROFILE, BEHAVIOUR, IMU, MOVEMENT, GNSS = range(5)
+PROFILE, BEHAVIOUR, IMU, MOVEMENT, GNSS, _RADIO, BODY, HEALTH, FALL = range(9)
 """Random streams: one never shifts another."""
-
-
-class Scenario(StrEnum):
-    """A named course of events."""
-
-    HOME = "home"
-    ESCAPE = "escape"
-    """As home, until it leaves at a given instant."""
-    ANOMALY = "anomaly"
-    """As home, with frequent episodes of limping and trembling."""
-    BUSY = "busy"
-    """Healthy, and someone sees to it that all behaviours occur within hours: to learn from."""
-
-
-@dataclass(frozen=True)
-class Course:
-    """How often something happens in a scenario."""
-
-    episodes_per_day: float
-    """Of limping or trembling."""
-    errands_per_day: dict[Errand, float]
-    """Beside the meals at their hours."""
-
-
-RIDES_PER_DAY = 0.3  # asked around the clock, granted by day: about one a week
-COURSES = {
-    Scenario.HOME: Course(0.2, {Errand.RIDE: RIDES_PER_DAY}),
-    Scenario.ESCAPE: Course(0.0, {}),
-    Scenario.ANOMALY: Course(72.0, {Errand.RIDE: RIDES_PER_DAY}),
-    Scenario.BUSY: Course(
-        0.0,
-        {
-            Errand.RIDE: 36.0,
-            Errand.MEAL: 24.0,
-            Errand.WATER: 90.0,
-            Errand.NAP: 20.0,
-            Errand.GAME: 120.0,
-            Errand.ITCH: 160.0,
-        },
-    ),
-}
+SUDDEN = {Incident.ESCAPE, Incident.SEIZURE}  # what comes over the animal, not over the collar
 
 
 @dataclass(frozen=True)
@@ -77,12 +45,18 @@ class AnimalMinute:
     """What the receiver would report at each second."""
     behaviour: NDArray[np.str_]
     anomaly: NDArray[np.str_]
-    """``limp``, ``tremor`` or empty."""
+    """``limp``, ``tremor``, ``seizure``, ``itch`` or empty."""
     speed_mps: FloatArray
     gait_hz: FloatArray
     """Strides per second; 0 when it does not travel."""
     lat_deg: FloatArray
+    """Of the animal, wherever its collar is."""
     lon_deg: FloatArray
+    body: BodyMinute
+    worn: NDArray[np.bool_]
+    """False from when the collar fell off."""
+    powered: NDArray[np.bool_]
+    """False while the collar is without power."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +70,9 @@ class State:
     place: Place
     sky: Sky
     episode: Episode = HEALTHY
+    vitals: Vitals = AT_REST
+    lost: Lost | None = None
+    """Where the collar lies, once it fell off."""
 
 
 class Animal:
@@ -112,21 +89,24 @@ class Animal:
         seed: int,
         *,
         home: tuple[float, float],
-        scenario: Scenario = Scenario.HOME,
-        escape_at: datetime | None = None,
+        scenario: Scenario = Scenario.CALM_DAY,
+        incident_at: datetime | None = None,
         yard_m: float = YARD_M,
     ) -> None:
-        if (escape_at is None) is (scenario is Scenario.ESCAPE):
-            raise ValueError("escape_at goes with the scenario 'escape', and with no other")
+        course = COURSES[scenario]
+        if incident_at is not None and course.incident is None:
+            raise ValueError(f"the scenario {scenario.value!r} has no incident")
         self.profile = profile
         self.home = home
         self.state: State | None = None
         """None before the first minute; may be kept and set again."""
         self._seed = seed
         self._yard_m = yard_m
-        self._course = COURSES[scenario]
-        self._chain = Chain(profile, home[1], self._course.errands_per_day)
-        self._escape_s = None if escape_at is None else int(escape_at.timestamp())
+        self._course = course
+        self._chain = Chain(profile, home[1], course.errands_per_day)
+        self._incident_s = None if incident_at is None else int(incident_at.timestamp())
+        self._baseline = draw_baseline(profile, self._rng(0, BODY))
+        self._lasting = lasting_episode(course.lasting, self._rng(0, HEALTH))
 
     @classmethod
     def draw(
@@ -134,8 +114,8 @@ class Animal:
         seed: int,
         *,
         home: tuple[float, float],
-        scenario: Scenario = Scenario.HOME,
-        escape_at: datetime | None = None,
+        scenario: Scenario = Scenario.CALM_DAY,
+        incident_at: datetime | None = None,
         yard_m: float = YARD_M,
         wear: Wear = Wear.COLLAR,
     ) -> "Animal":
@@ -145,12 +125,17 @@ class Animal:
             seed: Fixes the individual and everything it will do.
             home: Latitude and longitude in degrees; the longitude also sets its local time.
             scenario: Course of events.
-            escape_at: When it leaves, aware; only and always with ``Scenario.ESCAPE``.
+            incident_at: When the scenario's incident happens, aware; without it, not yet.
             yard_m: Radius about home that it keeps to.
             wear: Where the unit is; the same life either way.
+
+        Raises:
+            ValueError: An instant for a scenario without an incident.
         """
         profile = draw_profile(np.random.default_rng([seed, 0, PROFILE]), wear)
-        return cls(profile, seed, home=home, scenario=scenario, escape_at=escape_at, yard_m=yard_m)
+        return cls(
+            profile, seed, home=home, scenario=scenario, incident_at=incident_at, yard_m=yard_m
+        )
 
     def minute(self, start_at: datetime) -> AnimalMinute:
         """The minute that begins at an instant; after the first call, the next one only.
@@ -186,15 +171,35 @@ class Animal:
 
     def _advance(self, state: State, start_at: datetime) -> AnimalMinute:
         index = state.minute_index
-        rng = self._rng(index, BEHAVIOUR)
-        episode = next_episode(state.episode, self._course.episodes_per_day, rng)
+        episode, sudden = self._wrong(state)
         segments, mood = self._chain.minute(
-            state.mood, index, rng, escape_second=self._escape_second(index)
+            state.mood, index, self._rng(index, BEHAVIOUR), episode=episode, sudden=sudden
+        )
+        body, vitals = body_minute(
+            self.profile.species,
+            self._baseline,
+            state.vitals,
+            segments,
+            self._chain.local_hour(index),
+            self._rng(index, BODY),
+            fever_c=self._course.fever_c,
         )
         track, place = wander(state.place, segments, self._yard_m, self._rng(index, MOVEMENT))
+        worn, powered = self._collar(index)
+        lost, borne = state.lost, track
+        if not worn.all():
+            lost = lost or fall(track, int(worn.argmin()), self._rng(index, FALL))
+            borne = left_behind(track, worn, lost)
         errs, sky = errors(state.sky, self._rng(index, GNSS))
         imu, pose = imu_minute(
-            self.profile, state.pose, segments, track, episode, self._rng(index, IMU)
+            self.profile,
+            state.pose,
+            segments,
+            track,
+            body,
+            self._rng(index, IMU),
+            worn=worn,
+            lost=lost,
         )
         self.state = replace(
             state,
@@ -204,43 +209,57 @@ class Animal:
             place=place,
             sky=sky,
             episode=episode,
+            vitals=vitals,
+            lost=lost,
         )
-        return self._minute(start_at, segments, episode, track, errs, imu)
-
-    def _escape_second(self, minute_index: int) -> int | None:
-        if self._escape_s is None or self._escape_s // 60 != minute_index:
-            return None
-        return self._escape_s % 60
-
-    def _minute(
-        self,
-        start_at: datetime,
-        segments: list[Segment],
-        episode: Episode,
-        track: Track,
-        errs: Errors,
-        imu: Samples,
-    ) -> AnimalMinute:
         spans = [segment.end_s - segment.start_s for segment in segments]
-        bouts = [segment.bout for segment in segments]
         lat_deg, lon_deg = to_degrees(self.home, track.east_m, track.north_m)
-        seen_lat, seen_lon = to_degrees(
-            self.home, track.east_m + errs.east_m, track.north_m + errs.north_m
-        )
         return AnimalMinute(
             start_at=start_at,
             imu=imu,
-            gnss=GnssMinute(
-                seen_lat,
-                seen_lon,
-                errs.accuracy_m,
-                errs.hdop,
-                np.maximum(0.0, track.speed_mps + errs.speed_mps),
-            ),
-            behaviour=np.repeat([str(bout.behaviour) for bout in bouts], spans),
-            anomaly=np.repeat([str(episode.shows_in(bout.behaviour)) for bout in bouts], spans),
+            gnss=self._gnss(borne, errs),
+            behaviour=np.repeat([str(segment.bout.behaviour) for segment in segments], spans),
+            anomaly=np.repeat([str(segment.episode.kind) for segment in segments], spans),
             speed_mps=track.speed_mps,
-            gait_hz=np.repeat([bout.gait_hz for bout in bouts], spans),
+            gait_hz=np.repeat([segment.bout.gait_hz for segment in segments], spans),
             lat_deg=lat_deg,
             lon_deg=lon_deg,
+            body=body,
+            worn=worn,
+            powered=powered,
         )
+
+    def _wrong(self, state: State) -> tuple[Episode, Sudden | None]:
+        """What is wrong in a minute, and what comes over the animal within it."""
+        index = state.minute_index
+        rng = self._rng(index, HEALTH)
+        episode = self._lasting
+        if episode.kind is Anomaly.NONE and self._course.episodes_per_day:
+            episode = next_episode(state.episode, self._course.episodes_per_day, rng)
+        due_s = -1 if self._incident_s is None else self._incident_s - index * 60
+        incident = self._course.incident
+        if incident is not None and incident in SUDDEN and 0 <= due_s < 60:
+            return episode, Sudden(incident, due_s, draw_episode(Anomaly.SEIZURE, rng))
+        if episode.kind is Anomaly.SEIZURE and state.mood.bout.ride is None:
+            return episode, Sudden(Incident.SEIZURE, int(rng.integers(60)), episode)
+        return episode, None
+
+    def _collar(self, minute_index: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """In which seconds the collar is worn, and in which it has power."""
+        always = np.ones(60, np.bool_)
+        if self._incident_s is None:
+            return always, always
+        since_s = minute_index * 60 + np.arange(60) - self._incident_s
+        if self._course.incident is Incident.COLLAR_FALLS:
+            return since_s < 0, always
+        if self._course.incident is Incident.POWER_CUT:
+            return always, (since_s < 0) | (since_s >= POWER_CUT_S)
+        return always, always
+
+    def _gnss(self, track: Track, errs: Errors) -> GnssMinute:
+        """What the receiver would say of the collar's own track."""
+        lat_deg, lon_deg = to_degrees(
+            self.home, track.east_m + errs.east_m, track.north_m + errs.north_m
+        )
+        speed_mps = np.maximum(0.0, track.speed_mps + errs.speed_mps)
+        return GnssMinute(lat_deg, lon_deg, errs.accuracy_m, errs.hdop, speed_mps)

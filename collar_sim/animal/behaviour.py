@@ -2,7 +2,8 @@
 
 A bout lasts whole seconds. Which behaviour follows, and how long it lasts, depends on how active
 the animal is at that local hour (`habits`). Its owner interrupts: with meals at habitual hours, and
-now and then with a ride. An errand is a short list of behaviours done one after the other.
+now and then with a ride. An errand is a short list of behaviours done one after the other. What is
+wrong with the animal (`anomaly`) changes its choices; a fit is bouts of its own.
 """
 
 import math
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from collar_sim.animal.anomaly import HEALTHY, TREMOR_HZ, Anomaly, Episode, Phase
 from collar_sim.animal.gait import MOTIONS, speed_mps, stride_hz
 from collar_sim.animal.habits import (
     ERRANDS,
@@ -26,10 +28,20 @@ from collar_sim.animal.habits import (
 )
 from collar_sim.animal.profile import Profile
 from collar_sim.animal.ride import Ride, draw_ride
+from collar_sim.animal.scenario import Incident
 from plugins.sdk.behaviours import Behaviour
 
 ESCAPE_FROUDE = 1.6  # a brisk trot, about 2.7 m/s at 20 kg
 ESCAPE_M = 800.0  # how far it goes: beyond any yard, within reach of a walk
+ITCH_PER_MIN = 0.25  # how often an itch of severity 1 interrupts whatever there is, by eye
+LAME_SHUNS = {Behaviour.RUN, Behaviour.PLAY, Behaviour.WALK}
+LAME_SHUNS_BY = 0.35  # share fewer of them at severity 1, by eye
+LAME_SLOWS_BY = 0.35  # of the Froude number: a fifth of the speed
+LAME_RESTS_BY = 0.4
+TONIC_S = (10, 31)
+CLONIC_S = (40, 121)
+DAZED_S, DAZED_SPREAD = 720.0, 0.5  # lying after a fit, by eye: minutes to hours are seen
+FIT_PITCH_DEG, FIT_LEAN_DEG = -30.0, 80.0  # head thrown back, on the side
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,13 @@ class Bout:
     away: bool = False
     """Straight away from home: an escape."""
     ride: Ride | None = None
+    fit: Episode = HEALTHY
+    """The fit that this bout is a phase of."""
+
+    @property
+    def in_fit(self) -> bool:
+        """Whether it is a phase of a fit."""
+        return self.fit.phase is not Phase.NONE
 
     @property
     def gait_hz(self) -> float:
@@ -63,6 +82,8 @@ class Segment:
     bout: Bout
     gone_s: int = 0
     """How long the bout had lasted at the segment's start; counted in rides only."""
+    episode: Episode = HEALTHY
+    """What is wrong and shows in this bout."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +100,34 @@ class Mood:
     """It ran away: nobody feeds it or drives it."""
 
 
+@dataclass(frozen=True)
+class Now:
+    """What this minute means for every choice made in it."""
+
+    minute_index: int
+    hour: float
+    """Local, 0 to 24."""
+    level: float
+    """How active the animal is, 0 to 1."""
+    episode: Episode
+    """What is wrong with it."""
+
+    @property
+    def lameness(self) -> float:
+        """0 when no leg hurts."""
+        return self.episode.severity if self.episode.kind is Anomaly.LIMP else 0.0
+
+
+@dataclass(frozen=True)
+class Sudden:
+    """What comes over an animal within a minute."""
+
+    incident: Incident
+    second: int
+    fit: Episode = HEALTHY
+    """How a seizure is, if it is one."""
+
+
 class Chain:
     """The chain of one animal."""
 
@@ -92,8 +141,9 @@ class Chain:
 
     def wake(self, minute_index: int, rng: np.random.Generator) -> Mood:
         """A first bout, as if the animal had been observed at a random moment of resting."""
-        bout = self._bout(Behaviour.REST, rng)
-        return Mood(bout, 1 + int(rng.random() * self._length_s(bout, minute_index, rng)))
+        now = self._now(minute_index, HEALTHY)
+        bout = self._bout(Behaviour.REST, now, rng)
+        return Mood(bout, 1 + int(rng.random() * self._length_s(bout, now, rng)))
 
     def minute(
         self,
@@ -101,7 +151,8 @@ class Chain:
         minute_index: int,
         rng: np.random.Generator,
         *,
-        escape_second: int | None = None,
+        episode: Episode = HEALTHY,
+        sudden: Sudden | None = None,
     ) -> tuple[list[Segment], Mood]:
         """The segments of a minute, together exactly 60 s, and what to carry on.
 
@@ -109,73 +160,87 @@ class Chain:
             mood: From the minute before.
             minute_index: Whole minutes since 1970, UTC.
             rng: Of this minute and stream.
-            escape_second: Where in the minute an escape begins, if it does.
+            episode: What is wrong with the animal.
+            sudden: What comes over it, and where in the minute.
         """
-        mood = self._asked(mood, minute_index, rng)
+        now = self._now(minute_index, episode)
+        mood = self._asked(mood, now, rng)
+        at_s = -1 if sudden is None else sudden.second
         segments: list[Segment] = []
         now_s = 0
         while now_s < 60:
-            if now_s == escape_second:
-                mood = self._escape(mood, rng)
+            if sudden is not None and now_s == at_s:
+                mood = self._struck(mood, sudden, rng)
             elif mood.left_s == 0:
-                mood = self._onward(mood, minute_index, rng)
-            limit_s = 60 if escape_second is None or now_s >= escape_second else escape_second
-            end_s = min(limit_s, now_s + mood.left_s)
-            ride = mood.bout.ride
-            gone_s = 0 if ride is None else ride.length_s - mood.left_s
-            segments.append(Segment(now_s, end_s, mood.bout, gone_s))
+                mood = self._onward(mood, now, rng)
+            end_s = min(60 if now_s >= at_s else at_s, now_s + mood.left_s)
+            bout = mood.bout
+            gone_s = 0 if bout.ride is None else bout.ride.length_s - mood.left_s
+            shown = bout.fit if bout.in_fit else episode.shown_in(bout.behaviour)
+            segments.append(Segment(now_s, end_s, bout, gone_s, shown))
             mood = replace(mood, left_s=mood.left_s - (end_s - now_s))
             now_s = end_s
         return segments, mood
 
-    def _local_hour(self, minute_index: int) -> float:
+    def local_hour(self, minute_index: int) -> float:
+        """Of this animal's day, 0 to 24."""
         return (minute_index / 60.0 + self._solar_h) % 24.0
 
-    def _level(self, minute_index: int) -> float:
-        level = activity_level(self._local_hour(minute_index), self._profile.species)
-        return min(1.0, level * self._profile.energy)
+    def _now(self, minute_index: int, episode: Episode) -> Now:
+        hour = self.local_hour(minute_index)
+        level = min(1.0, activity_level(hour, self._profile.species) * self._profile.energy)
+        return Now(minute_index, hour, level, episode)
 
-    def _asked(self, mood: Mood, minute_index: int, rng: np.random.Generator) -> Mood:
+    def _asked(self, mood: Mood, now: Now, rng: np.random.Generator) -> Mood:
         """The mood, interrupted if an errand begins in this minute."""
         points = rng.random(1 + len(Errand))  # always as many: what is asked shifts nothing else
-        if mood.plan or mood.at_large or mood.bout.ride is not None:
+        if mood.plan or mood.at_large or mood.bout.ride is not None or mood.bout.in_fit:
             return mood
-        hour = self._local_hour(minute_index)
-        hungry = minute_index - mood.fed_min > HUNGRY_AFTER_MIN and any(
-            (hour - meal_h) % 24.0 < MEAL_WITHIN_H for meal_h in self._profile.meal_hours
+        hungry = now.minute_index - mood.fed_min > HUNGRY_AFTER_MIN and any(
+            (now.hour - meal_h) % 24.0 < MEAL_WITHIN_H for meal_h in self._profile.meal_hours
         )
         errand = Errand.MEAL if hungry and points[0] < MEAL_CHANCE else None
         for asked, point in zip(Errand, points[1:].tolist(), strict=True):
-            if point < self._chances.get(asked, 0.0) and errand is None:
+            if point < self._chance(asked, now) and errand is None:
                 errand = asked
-        by_day = RIDE_HOURS[0] <= hour < RIDE_HOURS[1]
+        by_day = RIDE_HOURS[0] <= now.hour < RIDE_HOURS[1]
         if errand is None or (errand is Errand.RIDE and not by_day):
             return mood
-        fed_min = minute_index if errand is Errand.MEAL else mood.fed_min
+        fed_min = now.minute_index if errand is Errand.MEAL else mood.fed_min
         return replace(mood, left_s=0, plan=ERRANDS[errand], fed_min=fed_min)
 
-    def _onward(self, mood: Mood, minute_index: int, rng: np.random.Generator) -> Mood:
+    def _chance(self, errand: Errand, now: Now) -> float:
+        """Per minute."""
+        chance = self._chances.get(errand, 0.0)
+        if errand is Errand.ITCH and now.episode.kind is Anomaly.ITCH:
+            chance += ITCH_PER_MIN * now.episode.severity
+        return chance
+
+    def _onward(self, mood: Mood, now: Now, rng: np.random.Generator) -> Mood:
         """What follows a bout that is over."""
+        if mood.bout.in_fit:
+            return self._after_phase(mood, now, rng)
         if mood.plan:
             behaviour, plan = mood.plan[0], mood.plan[1:]
         else:
-            behaviour, plan = self._next(mood.bout.behaviour, minute_index, rng), ()
-        bout = self._bout(behaviour, rng)
-        length_s = self._length_s(bout, minute_index, rng)
+            behaviour, plan = self._next(mood.bout.behaviour, now, rng), ()
+        bout = self._bout(behaviour, now, rng)
+        length_s = self._length_s(bout, now, rng)
         if behaviour is Behaviour.VEHICLE:
             bout = replace(bout, ride=draw_ride(length_s, rng))
         return replace(mood, bout=bout, left_s=length_s, plan=plan)
 
-    def _next(self, last: Behaviour, minute_index: int, rng: np.random.Generator) -> Behaviour:
-        level = self._level(minute_index)
+    def _next(self, last: Behaviour, now: Now, rng: np.random.Generator) -> Behaviour:
         weights = {
-            behaviour: habit.share * (1.0 if habit.calm else level)
+            behaviour: habit.share * (1.0 if habit.calm else now.level)
             for behaviour, habit in HABITS.items()
             if behaviour is not last and behaviour is not Behaviour.SLEEP
         }
         if last is Behaviour.REST:  # it lies down first
             drowsiness = HABITS[Behaviour.SLEEP].share * self._species.drowsiness
-            weights[Behaviour.SLEEP] = drowsiness * (1.0 - level) ** 2
+            weights[Behaviour.SLEEP] = drowsiness * (1.0 - now.level) ** 2
+        for behaviour in LAME_SHUNS & weights.keys():
+            weights[behaviour] *= max(0.0, 1.0 - LAME_SHUNS_BY * now.lameness)
         point = rng.random() * sum(weights.values())
         for choice, weight in weights.items():
             point -= weight
@@ -183,15 +248,17 @@ class Chain:
                 return choice
         return Behaviour.REST if last is not Behaviour.REST else Behaviour.WALK
 
-    def _length_s(self, bout: Bout, minute_index: int, rng: np.random.Generator) -> int:
+    def _length_s(self, bout: Bout, now: Now, rng: np.random.Generator) -> int:
         habit = HABITS[bout.behaviour]
-        longer = stretch(habit, self._level(minute_index))
+        longer = stretch(habit, now.level)
         if bout.behaviour is Behaviour.SLEEP:
             longer *= self._species.doze
+        if bout.behaviour is Behaviour.REST:
+            longer *= 1.0 + LAME_RESTS_BY * now.lameness
         length_s = round(habit.median_s * longer * rng.lognormal(0, habit.spread))
         return min(habit.most_s, max(habit.least_s, length_s))
 
-    def _bout(self, behaviour: Behaviour, rng: np.random.Generator) -> Bout:
+    def _bout(self, behaviour: Behaviour, now: Now, rng: np.random.Generator) -> Bout:
         motion = MOTIONS[behaviour]
         on_trunk = self._profile.seat.on_trunk
         mean, spread = motion.trunk_deg if on_trunk else motion.pitch_deg
@@ -202,8 +269,8 @@ class Chain:
             rhythm_hz = float(rng.uniform(*motion.rhythm_hz)) * motion.scale(self._profile.mass_kg)
             roam_mps = float(rng.uniform(*motion.roam_mps))
             return Bout(behaviour, rhythm_hz, 0.0, roam_mps, pitch_deg, lean_deg)
-        low, high = motion.froude
-        return self._travel(behaviour, float(rng.uniform(low, high)), pitch_deg, lean_deg)
+        froude = float(rng.uniform(*motion.froude)) * (1.0 - LAME_SLOWS_BY * now.lameness)
+        return self._travel(behaviour, froude, pitch_deg, lean_deg)
 
     def _travel(
         self, behaviour: Behaviour, froude: float, pitch_deg: float, lean_deg: float
@@ -218,7 +285,32 @@ class Chain:
             lean_deg=lean_deg,
         )
 
-    def _escape(self, mood: Mood, rng: np.random.Generator) -> Mood:
-        bout = self._travel(Behaviour.RUN, ESCAPE_FROUDE * rng.lognormal(0.0, 0.1), -10.0, 0.0)
-        left_s = math.ceil(ESCAPE_M / bout.speed_mps)
-        return replace(mood, bout=replace(bout, away=True), left_s=left_s, plan=(), at_large=True)
+    def _struck(self, mood: Mood, sudden: Sudden, rng: np.random.Generator) -> Mood:
+        """It runs away, or a fit begins: whatever it was doing is over."""
+        if sudden.incident is Incident.ESCAPE:
+            froude = ESCAPE_FROUDE * rng.lognormal(0.0, 0.1)
+            bout = self._travel(Behaviour.RUN, froude, -10.0, 0.0)
+            left_s = math.ceil(ESCAPE_M / bout.speed_mps)
+            away = replace(bout, away=True)
+            return replace(mood, bout=away, left_s=left_s, plan=(), at_large=True)
+        side = 1.0 if rng.random() < 0.5 else -1.0
+        bout = Bout(
+            Behaviour.REST,  # the nearest word there is; the truth of the fit is `Segment.episode`
+            rhythm_hz=float(rng.uniform(*TREMOR_HZ)),
+            pitch_deg=FIT_PITCH_DEG,
+            lean_deg=side * FIT_LEAN_DEG,
+            fit=replace(sudden.fit, phase=Phase.TONIC),
+        )
+        return replace(mood, bout=bout, left_s=int(rng.integers(*TONIC_S)), plan=())
+
+    def _after_phase(self, mood: Mood, now: Now, rng: np.random.Generator) -> Mood:
+        """A fit's jerks follow its cramp, and long rest follows the jerks."""
+        fit = mood.bout.fit
+        if fit.phase is Phase.TONIC:
+            jerks = replace(
+                mood.bout, rhythm_hz=fit.rhythm_hz, fit=replace(fit, phase=Phase.CLONIC)
+            )
+            return replace(mood, bout=jerks, left_s=int(rng.integers(*CLONIC_S)))
+        dazed = replace(self._bout(Behaviour.REST, now, rng), lean_deg=mood.bout.lean_deg)
+        left_s = round(DAZED_S * rng.lognormal(0.0, DAZED_SPREAD))
+        return replace(mood, bout=dazed, left_s=left_s, plan=(Behaviour.SLEEP,))

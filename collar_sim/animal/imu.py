@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from collar_sim.animal.anomaly import Anomaly, Episode
+from collar_sim.animal.anomaly import Anomaly
 from collar_sim.animal.behaviour import Segment
+from collar_sim.animal.body import BodyMinute
 from collar_sim.animal.drift import Drift
 from collar_sim.animal.gait import GROWTH, HARMONICS, MOTIONS, SHAPES, gait_of
+from collar_sim.animal.lost import Lost
 from collar_sim.animal.movement import Track
 from collar_sim.animal.profile import Profile
 from gateway.wire.windows import ACC_G_PER_LSB, GYR_DPS_PER_LSB
@@ -54,8 +56,11 @@ def imu_minute(
     pose: Pose,
     segments: list[Segment],
     track: Track,
-    episode: Episode,
+    body: BodyMinute,
     rng: np.random.Generator,
+    *,
+    worn: NDArray[np.bool_],
+    lost: Lost | None,
 ) -> tuple[Samples, Pose]:
     """One minute of samples, and what to carry on.
 
@@ -66,24 +71,28 @@ def imu_minute(
         pose: From the minute before.
         segments: The minute's behaviour.
         track: Of the minute: how it turned, and what it felt of a ride.
-        episode: What is wrong with the animal.
+        body: Of the minute: what its breath and heart do.
         rng: Of this minute and stream.
+        worn: Shape (60,): False where the collar lies on the ground.
+        lost: How it lies there.
     """
     look = _look.minute(np.array(pose.look), rng.standard_normal((60, 4)))
     slide = _slide.minute(np.array([pose.slide]), rng.standard_normal((60, 1)))[:, 0]
-    knots, rhythm_hz = _knots(profile, segments, track, episode, look, slide, rng)
+    knots, rhythm_hz = _knots(profile, segments, track, look, slide, rng)
     first = np.concatenate([[pose.knot], knots])
     slope = np.diff(first, axis=0)
     curves = (first[:-1, None, :] + slope[:, None, :] * _FRACTION).reshape(SAMPLES, 4)
     cycles = pose.phase + np.cumsum(np.repeat(rhythm_hz / RATE_HZ, RATE_HZ))
 
-    body = _motion(profile, segments, episode, cycles, curves[:, GATE])
+    motion = _motion(profile, segments, cycles, curves[:, GATE])
     rattle = profile.looseness * SLAP
-    body *= 1.0 + rattle * rng.standard_normal((SAMPLES, 6), dtype=np.float32)
-    body[:, 4] += np.repeat(slope[:, PITCH], RATE_HZ)
-    body[:, 5] += curves[:, YAW_RATE]
-    samples = _turned(body, np.deg2rad(curves[:, PITCH]), np.deg2rad(curves[:, ROLL]))
+    motion *= 1.0 + rattle * rng.standard_normal((SAMPLES, 6), dtype=np.float32)
+    motion[:, 4] += np.repeat(slope[:, PITCH], RATE_HZ)
+    motion[:, 5] += curves[:, YAW_RATE]
+    samples = _turned(motion, np.deg2rad(curves[:, PITCH]), np.deg2rad(curves[:, ROLL]))
     samples[:, 3] += np.repeat(slope[:, ROLL], RATE_HZ)
+    if lost is not None:
+        samples[np.repeat(~worn, RATE_HZ)] = (*lost.down, 0.0, 0.0, 0.0)
     samples = _sensed(profile, samples, rng)
     last = Pose(
         float(cycles[-1] % 1.0),
@@ -98,7 +107,6 @@ def _knots(
     profile: Profile,
     segments: list[Segment],
     track: Track,
-    episode: Episode,
     look: FloatArray,
     slide: FloatArray,
     rng: np.random.Generator,
@@ -111,7 +119,7 @@ def _knots(
     for segment in segments:
         bout, span = segment.bout, slice(segment.start_s, segment.end_s)
         motion = MOTIONS[bout.behaviour]
-        tremor = episode.shows_in(bout.behaviour) is Anomaly.TREMOR
+        tremor = segment.episode.kind is Anomaly.TREMOR
         looks = (chance[span, 1] < motion.look) * motion.look_deg * profile.seat.look
         knots[span, GATE] = chance[span, 0] < motion.steady
         if motion.surge:
@@ -120,7 +128,7 @@ def _knots(
         knots[span, ROLL] = bout.lean_deg + looks * look[span, 1]
         knots[span, YAW_RATE] = 10.0 * looks * look[span, 2]
         cadence = np.maximum(0.2, 1.0 + motion.jitter * look[span, 3])
-        rhythm_hz[span] = cadence * (episode.rhythm_hz if tremor else bout.rhythm_hz)
+        rhythm_hz[span] = cadence * (segment.episode.rhythm_hz if tremor else bout.rhythm_hz)
     knots[:, ROLL] += profile.collar_angle_deg + SLIDE_DEG * profile.looseness * slide
     knots[:, YAW_RATE] += track.turn_dps
     if track.felt_deg is not None:
@@ -131,7 +139,6 @@ def _knots(
 def _motion(
     profile: Profile,
     segments: list[Segment],
-    episode: Episode,
     cycles: FloatArray,
     gate: FloatArray,
 ) -> Samples:
@@ -144,22 +151,21 @@ def _motion(
     body = np.empty((SAMPLES, 6), np.float32)
     for segment in segments:
         span = slice(segment.start_s * RATE_HZ, segment.end_s * RATE_HZ)
-        wave = powers[span] @ _amplitudes(profile, segment, episode)
+        wave = powers[span] @ _amplitudes(profile, segment)
         body[span] = wave.real * gate[span, None]
     return body
 
 
-def _amplitudes(profile: Profile, segment: Segment, episode: Episode) -> NDArray[np.complex64]:
+def _amplitudes(profile: Profile, segment: Segment) -> NDArray[np.complex64]:
     """Complex amplitudes of a segment's rhythm, shape (HARMONICS, 6)."""
-    bout = segment.bout
-    seen = episode.shows_in(bout.behaviour)
-    if seen is Anomaly.TREMOR:
+    bout, episode = segment.bout, segment.episode
+    if episode.kind is Anomaly.TREMOR:
         return profile.gait["tremor"] * np.float32(episode.severity)
     name = MOTIONS[bout.behaviour].shape or gait_of(bout.froude)
     at_froude = SHAPES[name].at_froude
     grown = 1.0 if at_froude is None else (bout.froude / at_froude) ** GROWTH
     waves = profile.gait[name] * np.float32(grown)
-    if seen is Anomaly.LIMP:
+    if episode.kind is Anomaly.LIMP:
         waves = waves + profile.gait["limp"] * np.float32(episode.severity)
     return waves
 

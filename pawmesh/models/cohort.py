@@ -36,7 +36,7 @@ def record(
         (range(animals - tuning), Scenario.BUSY, FIT_HOP_S),
         (range(animals - tuning, animals), Scenario.BUSY, TUNE_HOP_S),
         (range(animals, animals + strangers), Scenario.BUSY, TUNE_HOP_S),
-        (range(animals, animals + strangers), Scenario.ANOMALY, TUNE_HOP_S),
+        (range(animals, animals + strangers), Scenario.SICK, TUNE_HOP_S),
     ]
     total = sum(len(numbers) for numbers, _, _ in plan)
     task = progress.add_task(f"{animals} + {strangers} animals", total=total) if progress else None

@@ -434,7 +434,7 @@ async def test_events_name_the_model_that_saw_them(broker: Broker, tmp_path: Pat
     fleet(tmp_path / "fleet.json", 1)
     async with delivering(broker.url) as gateway:
         sim = Simulator(
-            tmp_path, broker.url, *LIVE, "--speed", "600", "--scenario", "anomaly",
+            tmp_path, broker.url, *LIVE, "--speed", "600", "--scenario", "sick",
         )  # fmt: skip
         await sim.start()
         await gateway.until(lambda: len(gateway.statuses) == 1)

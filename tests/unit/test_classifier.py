@@ -46,7 +46,7 @@ def golden() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Windows of strangers with the behaviour and the anomaly that fill each of them."""
     windows, behaviours, anomalies = [], [], []
     for seed in STRANGERS:
-        animal = Animal.draw(seed, home=(48.0, 0.0), scenario=Scenario.ANOMALY)
+        animal = Animal.draw(seed, home=(48.0, 0.0), scenario=Scenario.SICK)
         for minute in animal.minutes(MORNING, 90):
             for second in range(0, 60, 4):
                 words = set(minute.behaviour[second : second + 4])

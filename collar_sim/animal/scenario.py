@@ -1,0 +1,95 @@
+"""Named courses of events: what may befall an animal and its collar, and how often.
+
+A scenario is declared, not programmed: rates, one lasting complaint, and one incident whose moment
+whoever starts the animal chooses. Everything else of a life is the same in all of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from collar_sim.animal.anomaly import Anomaly
+from collar_sim.animal.habits import Errand
+
+
+class Scenario(StrEnum):
+    """A named course of events."""
+
+    CALM_DAY = "calm_day"
+    """Nothing is wrong."""
+    ESCAPE = "escape"
+    """At an instant it runs away, and nobody catches it."""
+    LAME_LEFT_FRONT = "lame_left_front"
+    """It spares its left front leg, all the time."""
+    ITCHY = "itchy"
+    """It scratches many times as often as others, day and night."""
+    SEIZURE_LIKE = "seizure_like"
+    """At an instant it convulses; again some hours later, as fits in clusters do."""
+    LOST_COLLAR = "lost_collar"
+    """At an instant the collar falls off and stays where it fell."""
+    POWER_CUT = "power_cut"
+    """At an instant the collar is without power, for some minutes."""
+    BUSY = "busy"
+    """Healthy, and someone sees to it that all behaviours occur within hours: to learn from."""
+    SICK = "sick"
+    """Frequent episodes of everything that may be wrong, and a fever: to learn from."""
+
+
+class Incident(StrEnum):
+    """What happens once, at an instant."""
+
+    ESCAPE = "escape"
+    SEIZURE = "seizure"
+    COLLAR_FALLS = "collar_falls"
+    POWER_CUT = "power_cut"
+
+
+@dataclass(frozen=True)
+class Course:
+    """How often something happens in a scenario."""
+
+    errands_per_day: Mapping[Errand, float] = field(default_factory=dict[Errand, float])
+    """Beside the meals at their hours."""
+    episodes_per_day: Mapping[Anomaly, float] = field(default_factory=dict[Anomaly, float])
+    lasting: Anomaly = Anomaly.NONE
+    """What is wrong all the time."""
+    fever_c: float = 0.0
+    """Above its own temperature, in kelvin."""
+    incident: Incident | None = None
+
+
+RIDE = {Errand.RIDE: 0.3}  # asked around the clock, granted by day: about one a week
+POWER_CUT_S = 600  # a battery pulled and put back, or a collar switched off by mistake
+COURSES: Mapping[Scenario, Course] = {
+    Scenario.CALM_DAY: Course(RIDE),
+    Scenario.ESCAPE: Course(incident=Incident.ESCAPE),
+    Scenario.LAME_LEFT_FRONT: Course(RIDE, lasting=Anomaly.LIMP),
+    Scenario.ITCHY: Course(RIDE, lasting=Anomaly.ITCH),
+    Scenario.SEIZURE_LIKE: Course(
+        # two fits or more within a day are a cluster: Berendt 2015, doi:10.1186/s12917-015-0461-2
+        episodes_per_day={Anomaly.SEIZURE: 3.0},
+        incident=Incident.SEIZURE,
+    ),
+    Scenario.LOST_COLLAR: Course(RIDE, incident=Incident.COLLAR_FALLS),
+    Scenario.POWER_CUT: Course(RIDE, incident=Incident.POWER_CUT),
+    Scenario.BUSY: Course(
+        {
+            Errand.RIDE: 24.0,
+            Errand.MEAL: 40.0,
+            Errand.WATER: 90.0,
+            Errand.NAP: 20.0,
+            Errand.GAME: 120.0,
+            Errand.ITCH: 160.0,
+        }
+    ),
+    Scenario.SICK: Course(
+        RIDE,
+        episodes_per_day={
+            Anomaly.LIMP: 30.0,
+            Anomaly.TREMOR: 30.0,
+            Anomaly.ITCH: 30.0,
+            Anomaly.SEIZURE: 30.0,
+        },
+        fever_c=1.2,
+    ),
+}
