@@ -21,8 +21,9 @@ persistence true
 persistence_location {folder}/
 autosave_interval 1
 max_queued_messages 0
-max_inflight_messages 1000
+max_inflight_messages {max_inflight}
 """
+MAX_INFLIGHT = 1000
 
 
 class Mosquitto(Server):
@@ -30,8 +31,10 @@ class Mosquitto(Server):
 
     name = "mosquitto"
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, *, max_inflight: int = MAX_INFLIGHT) -> None:
+        """One that takes so many unacknowledged messages of a client; its own default is 20."""
         super().__init__(folder, port)
+        self._max_inflight = max_inflight
         self._password = secrets.token_urlsafe(12)
         self._config = self.folder / "mosquitto.conf"
 
@@ -48,7 +51,12 @@ class Mosquitto(Server):
         subprocess.run(
             [_program("mosquitto_passwd"), "-b", passwords, USER, self._password], check=True
         )
-        settings = SETTINGS.format(port=self.port, passwords=passwords, folder=self.folder)
+        settings = SETTINGS.format(
+            port=self.port,
+            passwords=passwords,
+            folder=self.folder,
+            max_inflight=self._max_inflight,
+        )
         if os.geteuid() == 0:
             settings += "user root\n"  # or it could not read what is ours
         write_private(self._config, settings)

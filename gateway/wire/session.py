@@ -8,7 +8,8 @@ opened it opens the next one. Deliveries are acknowledged to the broker (PUBACK)
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ from gmqtt.mqtt.handler import MQTTError
 from gmqtt.storage import PersistentStorage
 
 from gateway.wire.errors import SessionLost
+
+MAX_WAITING = 65_536  # messages that a broker has no room for yet: it has had minutes by then
 
 _quiet = logging.getLogger("gateway.wire.mqtt")
 _quiet.setLevel(logging.CRITICAL + 1)  # gmqtt logs what we raise
@@ -92,12 +95,28 @@ class Delivery:
             self._done.set_result(None)
 
 
+class _Unacknowledged(PersistentStorage):
+    """What was sent and has no PUBACK yet; tells when there is room for more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_room: Callable[[], None] | None = None
+
+    def remove_message_by_mid(self, mid: int) -> None:
+        super().remove_message_by_mid(mid)
+        if self.on_room is not None:
+            self.on_room()
+
+
 class Session:
     """A live connection. Made by ``connect``."""
 
-    def __init__(self, client: gmqtt.Client, unacknowledged: PersistentStorage) -> None:
+    def __init__(self, client: gmqtt.Client, unacknowledged: _Unacknowledged) -> None:
         self._client = client
         self._unacknowledged = unacknowledged
+        self._waiting: deque[gmqtt.Message] = deque()
+        """Published, in order, beyond what the broker takes at once (its Receive Maximum)."""
+        unacknowledged.on_room = self._send_waiting
         self._deliveries: asyncio.Queue[Delivery | None] = asyncio.Queue()  # None: lost
         self._unsettled: set[asyncio.Future[None]] = set()
         self._lost = asyncio.Event()
@@ -135,16 +154,35 @@ class Session:
         retain: bool = False,
         qos: int = 1,
     ) -> None:
-        """Hand a message to the broker; ``drained`` tells when it has taken them all."""
+        """Hand a message to the broker; ``drained`` tells when it has taken them all.
+
+        What it has no room for (it says so when we connect) waits here, in order.
+
+        Raises:
+            SessionLost: There is no connection, or the broker has long stopped to take anything.
+        """
         self._require_connection()
         properties: dict[str, Any] = {"content_type": content_type}
         if sent_at is not None:
             properties["user_property"] = [("sent_at", sent_at.isoformat())]
-        self._client.publish(topic, payload, qos=qos, retain=retain, **properties)
+        if len(self._waiting) >= MAX_WAITING:
+            raise SessionLost(f"{MAX_WAITING} messages wait for the broker")
+        self._waiting.append(gmqtt.Message(topic, payload, qos=qos, retain=retain, **properties))
+        if len(self._waiting) == 1:  # else there was no room for those before it
+            self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        while self._waiting and not self._lost.is_set():
+            try:
+                self._client.publish(self._waiting[0])
+            except OverflowError:  # its ids are as many as the broker takes at once
+                return
+            self._waiting.popleft()
 
     async def drained(self) -> None:
         """Wait until the broker acknowledged everything published."""
-        await self._or_lost(self._unacknowledged.wait_empty())
+        while self._waiting or not self._unacknowledged.is_empty:
+            await self._or_lost(self._unacknowledged.wait_empty())
 
     async def batches(self, limit: int, linger_s: float) -> AsyncIterator[list[Delivery]]:
         """Deliveries as they come, in lists of at most ``limit``.
@@ -165,6 +203,13 @@ class Session:
     async def opened(self, connecting: Awaitable[None]) -> None:
         """Wait for the broker to accept us."""
         await self._or_lost(connecting)
+
+    def abort(self) -> None:
+        """Vanish without a word, as by a power cut: the broker says the will."""
+        client: Any = self._client
+        if client._connection is not None:  # noqa: SLF001 - gmqtt itself only says goodbye
+            client._connection._transport.abort()  # noqa: SLF001 - ditto
+        self._on_disconnect(client, b"")
 
     def closed(self) -> None:
         """Let go of what was not settled: the broker keeps it for the next session."""
@@ -243,7 +288,7 @@ async def connect(
     Raises:
         SessionLost: The broker cannot be reached, or refuses us.
     """
-    unacknowledged = PersistentStorage()
+    unacknowledged = _Unacknowledged()
     client = gmqtt.Client(
         client_id,
         clean_session=session_expiry_s == 0,

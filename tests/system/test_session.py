@@ -1,0 +1,28 @@
+"""Sessions against a real broker that takes little at once."""
+
+import asyncio
+from pathlib import Path
+
+from bench.mosquitto import Mosquitto
+from gateway.wire.session import BrokerUrl, connect
+from pawmesh.embedded.ports import free_ports
+
+
+async def test_what_the_broker_has_no_room_for_waits_and_keeps_its_order(tmp_path: Path):
+    stock = Mosquitto(tmp_path / "mosquitto", free_ports(1)[0], max_inflight=20)
+    with stock.running() as url:
+        broker = BrokerUrl.parse(url)
+        async with connect(broker, "ear") as ear, connect(broker, "mouth") as mouth:
+            await ear.subscribe("t")
+            for number in range(1_500):
+                mouth.publish("t", str(number).encode(), content_type="text/plain")
+            heard: list[int] = []
+            async with asyncio.timeout(20):
+                await mouth.drained()
+                async for batch in ear.batches(100, 0.0):
+                    heard += [int(each.payload) for each in batch]
+                    for each in batch:
+                        each.settle()
+                    if len(heard) >= 1_500:
+                        break
+    assert heard == list(range(1_500))
