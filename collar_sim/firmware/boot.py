@@ -5,7 +5,7 @@ What was installed last and still works; else the one before; else what was ship
 
 import structlog
 
-from collar_sim.firmware.flash import FlashLog
+from collar_sim.firmware.flash_log import FlashLog
 from collar_sim.firmware.model_memory import ModelMemory
 from collar_sim.firmware.shelf import Shelf
 from collar_sim.firmware.slots import TASKS, Engine, LoadedModel

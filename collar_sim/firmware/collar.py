@@ -5,12 +5,13 @@ from typing import Any
 
 import structlog
 
-from collar_sim.firmware.flash import Entry, FlashLog, Key
+from collar_sim.firmware.clock import CollarClock
+from collar_sim.firmware.flash_log import Entry, FlashLog
 from collar_sim.firmware.minute import Draft
 from collar_sim.firmware.sealer import Sealer, SealingKey
 from gateway.wire.codec import encode
 from gateway.wire.errors import TooLarge
-from gateway.wire.messages import MESSAGES, Slot
+from gateway.wire.messages import MESSAGES, Key, Slot
 from gateway.wire.topics import Kind
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -24,7 +25,7 @@ chorus at each full minute."""
 
 
 class Collar:
-    """The collar of one pet, from one boot to the next."""
+    """The collar of one pet, through its boots."""
 
     def __init__(self, flash: FlashLog, key: SealingKey, booted_at: datetime) -> None:
         self.flash = flash
@@ -39,8 +40,20 @@ class Collar:
         """How many raw windows the gateway asks for."""
         self.is_urgent = False
         """Something urgent was written since the flag was cleared."""
-        self._booted_at = booted_at
+        self.is_on = True
+        """Without power it says nothing."""
+        self.clock = CollarClock(booted_at, is_set=True)
+        self._key = key
         self._sealer = Sealer(key, flash.collar_id, flash.boot)
+
+    def reboot(self, flash: FlashLog, booted_at: datetime, *, clock_is_set: bool) -> None:
+        """Begin anew with what the flash holds: what was in memory, as the open batch, is lost."""
+        jumps = self.clock.jumps
+        self.flash, self.is_on = flash, True
+        flash.holds_windows = self.windows_per_hour > 0
+        self.clock = CollarClock(booted_at, is_set=clock_is_set)
+        self.clock.jumps = jumps
+        self._sealer = Sealer(self._key, self.collar_id, flash.boot)
 
     def be_born(self, slots: list[Slot]) -> None:
         """Write the first message of this boot."""
@@ -52,7 +65,8 @@ class Collar:
             "seals": True,
             "previous": self.flash.last,
         }
-        self.birth = self._write(Kind.BIRTH, self._booted_at, fields, self._booted_at) or b""
+        at = self.clock.booted_at
+        self.birth = self._write(Kind.BIRTH, at, fields, at) or b""
 
     def desire(self, windows_per_hour: int) -> None:
         """Send so many raw windows from the next minute on."""
@@ -61,6 +75,8 @@ class Collar:
 
     def say(self, draft: Draft) -> None:
         """Write a message; before it, the seal of the batch that is due."""
+        if not self.is_on:
+            return
         if draft.kind is Kind.WINDOW and not self.flash.has_room_for_windows:
             self.windows_left_out += 1
             return
@@ -70,7 +86,7 @@ class Collar:
 
     def seal(self, at: datetime) -> None:
         """Seal what has not been sealed yet, if anything."""
-        if len(self._sealer):
+        if self.is_on and len(self._sealer):
             self._write(Kind.SEAL, at, self._sealer.fields(), at)
 
     def _write(
@@ -81,8 +97,9 @@ class Collar:
             collar_id=self.collar_id,
             boot=flash.boot,
             seq=flash.next_seq,
-            observed_at=observed_at,
-            uptime_s=max(0.0, (observed_at - self._booted_at).total_seconds()),
+            observed_at=self.clock.dated(observed_at, at),
+            uptime_s=self.clock.uptime_s(observed_at),
+            clock=self.clock.quality(at),
             **fields,
         )
         try:

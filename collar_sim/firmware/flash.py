@@ -3,41 +3,43 @@
 One SQLite file holds all collars, so that a tick of the fleet is one commit. WAL with
 ``synchronous=NORMAL`` keeps every commit through SIGKILL; a torn write is SQLite's to repair.
 A message is committed here before it is sent, and leaves only by the gateway's acknowledgement or,
-when the collar's budget is full, by being overwritten, which is counted and announced.
+when the collar's budget is full, by its rank (see `flash_log`), which is counted and announced.
 
 ``published.sqlite`` beside it is no part of the collar: it is the simulator's own record of every
 message that was ever written, kept so that a demo can compare it with what arrived.
 """
 
 import sqlite3
-import time
+from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import msgspec
+
 from collar_sim.errors import FlashError, FlashNewer
+from collar_sim.firmware.flash_log import Entry, FlashLog
+from collar_sim.firmware.gaps import Gaps
 from collar_sim.firmware.model_memory import ModelMemory
 from collar_sim.firmware.update import Write
 from gateway.wire.codec import decode_raw, digest
-from gateway.wire.messages import Key
+from gateway.wire.messages import Gap, Key
 from gateway.wire.topics import Kind
 
 FLASH_FILE = "flash.sqlite"
 RECORD_FILE = "published.sqlite"
 LOCK_FILE = "flash.lock"
-FLASH_VERSION = 1  # kept as ``user_version``; the first release left it 0 and is read as it is
+FLASH_VERSION = 2  # kept as ``user_version``; the first release left it 0
 LOG_BYTES = 262_144  # payload a collar keeps: about a day, in a corner of an 8 MB NOR flash
 MIN_LOG_BYTES = 16_384  # the largest message must fit
-WAIT_SHARE, WAIT_SHARE_WITH_WINDOWS = 3 / 4, 3 / 8  # full so far, a writer that can wait does
-WINDOWS_SHARE = 1 / 2  # full so far, windows are left out: an outage must not cost the day's record
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS collar (
     number INTEGER PRIMARY KEY, collar_id TEXT NOT NULL UNIQUE, boot INTEGER NOT NULL,
     last_boot INTEGER, last_seq INTEGER, acked_boot INTEGER, acked_seq INTEGER,
-    acked INTEGER NOT NULL DEFAULT 0, overwritten INTEGER NOT NULL DEFAULT 0);
+    acked INTEGER NOT NULL DEFAULT 0, overwritten INTEGER NOT NULL DEFAULT 0,
+    gaps BLOB, dropped BLOB);
 CREATE TABLE IF NOT EXISTS log (
     number INTEGER NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
     payload BLOB NOT NULL, PRIMARY KEY (number, boot, seq)) WITHOUT ROWID;
@@ -47,113 +49,20 @@ CREATE TABLE IF NOT EXISTS record.published (
     observed_at TEXT NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (collar_id, boot, seq)
     ) WITHOUT ROWID;
 """
+ADDED_IN_2 = ("gaps", "dropped")
+"""Columns of the collars, msgpack: what a full log let go of, and how many of each kind."""
 INSERT_LOG = "INSERT INTO log VALUES (?, ?, ?, ?, ?)"
 INSERT_RECORD = "INSERT OR IGNORE INTO record.published VALUES (?, ?, ?, ?, ?, ?)"
 DELETE_LOG = "DELETE FROM log WHERE number = ? AND (boot, seq) <= (?, ?)"
+DELETE_ONE = "DELETE FROM log WHERE number = ? AND (boot, seq) = (?, ?)"
 UPDATE_COLLAR = """
 UPDATE collar SET last_boot = ?, last_seq = ?, acked_boot = ?, acked_seq = ?, acked = ?,
-    overwritten = ? WHERE number = ?"""
+    overwritten = ?, gaps = ?, dropped = ? WHERE number = ?"""
+SELECT_COLLAR = """
+SELECT last_boot, last_seq, acked_boot, acked_seq, acked, overwritten, gaps, dropped
+FROM collar WHERE number = ?"""
+_encode = msgspec.msgpack.encode
 SET_NVM = "INSERT INTO nvm VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One message in flash."""
-
-    key: Key
-    kind: Kind
-    payload: bytes
-
-
-class FlashLog:
-    """One collar's part of the flash. Positions count its messages since this process started."""
-
-    def __init__(self, number: int, collar_id: str, boot: int, budget_bytes: int) -> None:
-        self.number = number
-        self.collar_id = collar_id
-        self.boot = boot
-        self.budget_bytes = budget_bytes
-        self.next_seq = 0
-        self.last: Key | None = None
-        """The last message ever written."""
-        self.acked_key: Key | None = None
-        self.acked = 0
-        """Messages that the gateway said it has, in all boots."""
-        self.overwritten = 0
-        """Messages lost because the flash was full, in all boots."""
-        self.size_bytes = 0
-        self.first = 0
-        """Position of the oldest message kept."""
-        self.end = 0
-        """Position of the next message to be written."""
-        self.committed = 0
-        """Up to here messages are safe from a power cut, so they may be sent."""
-        self.gone: Key | None = None
-        """Everything up to this key may leave the file at the next commit."""
-        self.progress_s = time.monotonic()
-        """When the gateway last acknowledged something new."""
-        self.holds_windows = False
-        """Raw windows are among what is written: much, and the first to be left out."""
-        self._entries: dict[int, Entry] = {}
-
-    def __len__(self) -> int:
-        return self.end - self.first
-
-    def __getitem__(self, position: int) -> Entry:
-        return self._entries[position]
-
-    @property
-    def start(self) -> Key | None:
-        """The oldest message that is safe here."""
-        return self._entries[self.first].key if self.first < self.committed else None
-
-    @property
-    def is_nearly_full(self) -> bool:
-        """Whether a writer that can wait should."""
-        share = WAIT_SHARE_WITH_WINDOWS if self.holds_windows else WAIT_SHARE
-        return self.size_bytes > self.budget_bytes * share
-
-    @property
-    def has_room_for_windows(self) -> bool:
-        """Whether a window may take some of what is left."""
-        return self.size_bytes <= self.budget_bytes * WINDOWS_SHARE
-
-    def put(self, entry: Entry) -> None:
-        """Append a message, overwriting the oldest ones where room is needed."""
-        self.size_bytes += len(entry.payload)
-        self._entries[self.end] = entry
-        self.end += 1
-        if entry.key.boot == self.boot:
-            self.next_seq = entry.key.seq + 1
-        self.last = entry.key
-        while self.size_bytes > self.budget_bytes and len(self) > 1:
-            self.overwritten += 1
-            self._drop_first()
-
-    def prune(self, key: Key) -> int:
-        """Forget what the gateway has, everything up to ``key``; returns how many that were.
-
-        A key that was never written is not believed: it would let go of what the gateway, which
-        then remembers another life of this collar, does not have.
-        """
-        if self.last is None or key > self.last:
-            return 0
-        count = 0
-        while self.first < self.committed and self._entries[self.first].key <= key:
-            self._drop_first()
-            count += 1
-        if self.acked_key is None or key > self.acked_key:
-            self.acked_key = key
-        self.acked += count
-        if count:
-            self.progress_s = time.monotonic()
-        return count
-
-    def _drop_first(self) -> None:
-        entry = self._entries.pop(self.first)
-        self.size_bytes -= len(entry.payload)
-        self.first += 1
-        self.gone = entry.key
 
 
 class Flash:
@@ -192,6 +101,7 @@ class Flash:
             db.execute("PRAGMA record.journal_mode = WAL")
             db.execute("PRAGMA record.synchronous = NORMAL")
             db.executescript(SCHEMA)
+            _migrate(db)
             db.execute(f"PRAGMA main.user_version = {FLASH_VERSION}")
             yield cls(db)
         except sqlite3.Error as error:
@@ -202,15 +112,22 @@ class Flash:
                     each.close()
 
     def boot(self, collar_ids: list[str], budget_bytes: int = LOG_BYTES) -> None:
-        """Raise the boot counter of these collars, durably, and read what they still owe."""
+        """Raise the boot counter of these collars, durably, and read what they still owe.
+
+        What was written since the last commit is forgotten, as by a power cut.
+        """
         self._db.execute("BEGIN IMMEDIATE")
         for collar_id in collar_ids:
+            before = self.logs.get(collar_id)
             number, boot = self._db.execute(
                 """INSERT INTO collar (collar_id, boot) VALUES (?, 1)
                    ON CONFLICT (collar_id) DO UPDATE SET boot = boot + 1 RETURNING number, boot""",
                 (collar_id,),
             ).fetchone()
-            self.logs[collar_id] = self._load(FlashLog(number, collar_id, boot, budget_bytes))
+            log = FlashLog(number, collar_id, boot, budget_bytes)
+            if before is not None:  # a reboot of one collar: positions go on
+                log.first = log.end = before.committed
+            self.logs[collar_id] = self._load(log)
         self._db.execute("COMMIT")
 
     def commit(
@@ -232,7 +149,8 @@ class Flash:
         for log in self.logs.values():
             if log.committed < log.end:
                 written.append(log)
-                fresh = [log[n] for n in range(max(log.committed, log.first), log.end)]
+                fresh = [log[n] for n in range(log.committed, log.end)]
+                log.trim()
                 self._insert(log, fresh)
             if log.committed < log.end or log.gone is not None:
                 self._update(log)
@@ -265,6 +183,8 @@ class Flash:
         if log.gone is not None:
             self._db.execute(DELETE_LOG, (log.number, log.gone.boot, log.gone.seq))
             log.gone = None
+        self._db.executemany(DELETE_ONE, [(log.number, k.boot, k.seq) for k in log.removed])
+        log.removed.clear()
         last, acked = log.last, log.acked_key
         self._db.execute(
             UPDATE_COLLAR,
@@ -275,16 +195,15 @@ class Flash:
                 acked.seq if acked else None,
                 log.acked,
                 log.overwritten,
+                _encode(list(log.gaps)) if len(log.gaps) else None,
+                _encode(log.dropped) if log.dropped else None,
                 log.number,
             ),
         )
 
     def _load(self, log: FlashLog) -> FlashLog:
-        last_boot, last_seq, acked_boot, acked_seq, acked, overwritten = self._db.execute(
-            """SELECT last_boot, last_seq, acked_boot, acked_seq, acked, overwritten
-               FROM collar WHERE number = ?""",
-            (log.number,),
-        ).fetchone()
+        row = self._db.execute(SELECT_COLLAR, (log.number,)).fetchone()
+        last_boot, last_seq, acked_boot, acked_seq, acked, overwritten, gaps, dropped = row
         rows = self._db.execute(
             "SELECT boot, seq, kind, payload FROM log WHERE number = ? ORDER BY boot, seq",
             (log.number,),
@@ -292,13 +211,16 @@ class Flash:
         entries = [Entry(Key(b, s), Kind(kind), payload) for b, s, kind, payload in rows]
         # the two files commit one after the other: a kill between them leaves the record behind
         self._db.executemany(INSERT_RECORD, [_record(log.collar_id, entry) for entry in entries])
-        log.overwritten = overwritten
         for entry in entries:
             log.put(entry)
         log.committed = log.end
-        log.acked = acked
+        log.acked, log.overwritten = acked, overwritten
         log.last = None if last_boot is None else Key(last_boot, last_seq)
         log.acked_key = None if acked_boot is None else Key(acked_boot, acked_seq)
+        log.gaps = Gaps(msgspec.msgpack.decode(gaps, type=list[Gap]) if gaps else ())
+        log.dropped = Counter(
+            msgspec.msgpack.decode(dropped, type=dict[str, int]) if dropped else ()
+        )
         return log
 
 
@@ -312,6 +234,14 @@ def flash_version(folder: Path) -> int:
         return 0
     with closing(sqlite3.connect(folder / FLASH_FILE, timeout=0.5)) as db:
         return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    """Bring the file of an earlier version to this one."""
+    have = {row[1] for row in db.execute("PRAGMA main.table_info(collar)")}
+    for column in ADDED_IN_2:
+        if column not in have:
+            db.execute(f"ALTER TABLE collar ADD COLUMN {column} BLOB")
 
 
 def _record(collar_id: str, entry: Entry) -> tuple[str, int, int, str, str, bytes]:

@@ -78,9 +78,7 @@ def look(
     odd = odd.reshape(count, -1)
     believed = np.ones(count)
     if sound is not None:
-        believed = np.maximum(
-            sound.mean(axis=1), 1e-9
-        )  # the others are still, and no part of a mean
+        believed = np.maximum(sound.mean(axis=1), 1 / sound.shape[1])  # a mean is of these alone
         whole = sound.reshape(count, labels.shape[1], -1).all(axis=2)
         labels, best = np.where(whole, labels, len(names)), np.where(whole, best, 0.0)
         odd = np.where(whole, odd, 0.0)

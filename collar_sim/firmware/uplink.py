@@ -4,7 +4,11 @@ Three things are repaired. A transmission that the radio loses gets no PUBACK: t
 is sent again after `PUBACK_TIMEOUT_S`. A lost connection, or broker: from the oldest message still
 owed, as soon as there is a broker again. A broker that forgot what it had acknowledged, or a
 gateway that died before its commit: when the gateway's own acknowledgement makes no progress
-for `ACK_TIMEOUT_S`, everything owed is sent again (go-back-N), ever more patiently.
+for `ACK_TIMEOUT_S`, everything owed is sent again (go-back-N), ever more patiently; and what is
+not owed any longer is said again, so that a gateway that knows of no gaps passes one each time.
+
+Where there is no broker, or it refuses, a collar tries ever more rarely, at random, so that a fleet
+is no storm; and once one collar of the process gets through, the others try soon.
 
 Answers about models are sent once: the gateway asks again for what it does not hear.
 """
@@ -23,7 +27,7 @@ import structlog
 from collar_sim.animal import Radio
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.downlink import Downlink
-from collar_sim.firmware.flash import Entry
+from collar_sim.firmware.flash_log import Entry
 from gateway.wire.codec import MSGPACK, AnyMessage, decode, encode
 from gateway.wire.errors import Rejected, SessionLost
 from gateway.wire.messages import (
@@ -48,6 +52,8 @@ ACK_TIMEOUT_S = 10.0  # a gateway commits in 50 ms; one that is slower is busy, 
 MAX_ACK_TIMEOUT_S = 60.0
 ANNOUNCE_S = 1.0  # a full flash moves its start with each message; say so this often at most
 RECONNECT_S = 2.0  # mean wait before the next try, so that a fleet does not return as one
+MAX_RECONNECT_S = 30.0  # the longest, after many in vain
+STABLE_S = 10.0  # a session that lasted so long was one: the next try is soon
 MAX_CONNECTING = 64  # handshakes at once, of all collars
 FAREWELL_S = 3.0  # for the broker to take the last word
 
@@ -63,7 +69,12 @@ class Link:
     refused: int = 0
     """Messages that the gateway said it would not take."""
     connecting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONNECTING))
+    recoveries: int = 0
+    """How often a collar found the broker again."""
+    resting: set[asyncio.Event] = field(default_factory=set[asyncio.Event])
+    """To be set when there is a broker again, of those who wait for their next try."""
     _away: set[str] = field(default_factory=set[str])
+    _recovered_s: float = 0.0
 
     def lost(self, collar_id: str, reason: str) -> None:
         """Note that a collar has no connection; said once per outage, not once per collar."""
@@ -73,6 +84,16 @@ class Link:
 
     def found(self, collar_id: str) -> None:
         """Note that a collar is connected."""
+        if collar_id in self._away:
+            self.let_go(collar_id)
+            now_s = time.monotonic()
+            if now_s - self._recovered_s >= RECONNECT_S:  # not each of thousands tells all others
+                self.recoveries, self._recovered_s = self.recoveries + 1, now_s
+                for each in self.resting:
+                    each.set()
+
+    def let_go(self, collar_id: str) -> None:
+        """Note that a collar is not away any more, or not looking for the broker."""
         if collar_id in self._away:
             self._away.discard(collar_id)
             if not self._away:
@@ -96,10 +117,12 @@ class Uplink:
         self._unreadable: set[str] = set()
         """Topics on which something malformed was said; each is told once."""
         self._collar = collar
-        self._flash = collar.flash
         self._radio = radio
         self._wake = asyncio.Event()
         self._leaving = False
+        self._is_on = True
+        self._tries = 0
+        """Sessions in vain since the last one that lasted."""
         self._cursor = 0
         self._repeats: deque[tuple[float, int]] = deque()
         self._announced = (0, 0.0)
@@ -121,6 +144,20 @@ class Uplink:
         self._leaving = True
         self._wake.set()
 
+    def power_off(self) -> None:
+        """Vanish in the middle of whatever is being sent, until `power_on`."""
+        self._is_on = False
+        if self._session_now is not None:
+            self._session_now.abort()
+        self._link.let_go(self._collar.collar_id)
+        self._wake.set()
+
+    def power_on(self) -> None:
+        """Look for the broker again, as after a boot."""
+        self._is_on = True
+        self._tries = 0
+        self._wake.set()
+
     def answer(self, answers: Iterable[ModelAnswer]) -> None:
         """Send these as far as there is a connection, and radio."""
         for answer in answers:
@@ -137,24 +174,40 @@ class Uplink:
     async def run(self) -> None:
         """Stay connected until told to leave."""
         while not self._leaving:
+            began_s = time.monotonic()
             try:
-                async with self._session() as session:
-                    self._link.found(self._collar.collar_id)
-                    await self._converse(session)
+                if self._is_on:
+                    async with self._session() as session:
+                        await self._converse(session)
             except SessionLost as error:
-                self._link.lost(self._collar.collar_id, str(error))
+                self._note_lost(str(error))
             except Exception as error:  # one collar's trouble is not the fleet's
-                self._link.lost(self._collar.collar_id, repr(error))
+                self._note_lost(repr(error))
                 log.exception("collar.failed", collar_id=self._collar.collar_id)
-            if not self._leaving:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(random.uniform(0.2, 2 * RECONNECT_S)):
-                        await self._left()
+            lasted = time.monotonic() - began_s >= STABLE_S
+            self._tries = 0 if lasted else min(self._tries + 1, 8)
+            await self._rest()
 
-    async def _left(self) -> None:
-        while not self._leaving:
+    def _note_lost(self, reason: str) -> None:
+        if self._is_on:
+            self._link.lost(self._collar.collar_id, reason)
+
+    async def _rest(self) -> None:
+        """Wait for the next try, or for the power."""
+        while not self._is_on and not self._leaving:
             self._wake.clear()
             await self._wake.wait()
+        longest_s = min(RECONNECT_S * 2**self._tries, MAX_RECONNECT_S)
+        before = self._link.recoveries
+        self._link.resting.add(self._wake)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(random.uniform(0.2, longest_s)):
+                while not self._leaving and self._link.recoveries == before:
+                    self._wake.clear()
+                    await self._wake.wait()
+                if not self._leaving:
+                    await asyncio.sleep(random.uniform(0.0, RECONNECT_S))
+        self._link.resting.discard(self._wake)
 
     @asynccontextmanager
     async def _session(self) -> AsyncGenerator[Session]:
@@ -184,6 +237,11 @@ class Uplink:
         else:  # one packet: what is lost of it, the gateway says again
             self._downlink.opened()
             await session.subscribe(*downlink_filters(site, collar_id))
+        if not self._is_on:  # the power went while we were connecting
+            session.abort()
+            return
+        self._link.found(collar_id)
+        self._collar.clock.is_set = True  # the network says what time it is
         self._session_now = session
         self._go_back(ACK_TIMEOUT_S)
         self._send_birth(session)
@@ -233,14 +291,14 @@ class Uplink:
             log.warning(
                 "messages.refused", collar_id=self._collar.collar_id, reasons=ack.refused[:3]
             )
-        if ack.key is not None and self._flash.prune(ack.key):
+        if ack.key is not None and self._collar.flash.prune(ack.key):
             self._wake.set()
 
     def _send(self, session: Session) -> float | None:
         """Send what may be sent now; returns after how many seconds to look again."""
         self._wake.clear()
         now_s = time.monotonic()
-        flash = self._flash
+        flash = self._collar.flash
         if flash.first != self._first or self._cursor <= flash.first:  # progress, or none owed
             self._first, self._progress_s = flash.first, now_s
             self._patience_s = ACK_TIMEOUT_S
@@ -249,34 +307,38 @@ class Uplink:
         self._cursor = max(self._cursor, flash.first)
         if now_s - self._progress_s >= self._patience_s:
             self._go_back(min(2 * self._patience_s, MAX_ACK_TIMEOUT_S))
+            self._announce(session)
         if flash.overwritten != self._announced[0] and now_s - self._announced[1] >= ANNOUNCE_S:
             self._announce(session)
         while self._repeats and self._repeats[0][0] <= now_s:
             _, position = self._repeats.popleft()
-            if position >= flash.first:
+            if position in flash:
                 self._transmit(session, position)
-        while self._cursor < min(flash.committed, flash.first + WINDOW):
-            self._transmit(session, self._cursor)
-            self._cursor += 1
+        if self._cursor < flash.committed:
+            for position in range(self._cursor, min(flash.committed, flash.behind(WINDOW))):
+                if position in flash:
+                    self._transmit(session, position)
+                self._cursor = position + 1
         return self._rest_s(now_s)
 
     def _rest_s(self, now_s: float) -> float | None:
         due_s: list[float] = []
         if self._repeats:
             due_s.append(self._repeats[0][0])
-        if self._cursor > self._flash.first:
+        flash = self._collar.flash
+        if self._cursor > flash.first:
             due_s.append(self._progress_s + self._patience_s)
-        if self._flash.overwritten != self._announced[0]:
+        if flash.overwritten != self._announced[0]:
             due_s.append(self._announced[1] + ANNOUNCE_S)
         return max(0.0, min(due_s) - now_s) if due_s else None
 
     def _go_back(self, patience_s: float) -> None:
-        self._cursor = self._first = self._flash.first
+        self._cursor = self._first = self._collar.flash.first
         self._progress_s, self._patience_s = time.monotonic(), patience_s
         self._repeats.clear()
 
     def _transmit(self, session: Session, position: int) -> None:
-        entry = self._flash[position]
+        entry = self._collar.flash[position]
         now_s = time.monotonic()
         self._link.transmissions += 1
         if self._radio is not None and not self._radio.delivers(now_s):
@@ -291,12 +353,12 @@ class Uplink:
             entry.payload,
             content_type=MSGPACK,
             sent_at=datetime.now(UTC),
-            retain=entry.kind is Kind.BIRTH and entry.key.boot == self._flash.boot,
+            retain=entry.kind is Kind.BIRTH and entry.key.boot == self._collar.flash.boot,
         )
 
     def _send_birth(self, session: Session) -> None:
         """Whoever joins later must find it, also on a broker that forgot it."""
-        flash = self._flash
+        flash = self._collar.flash
         if flash.first < flash.committed and flash[flash.first].payload == self._collar.birth:
             self._transmit(session, flash.first)
             self._cursor = flash.first + 1
@@ -306,7 +368,7 @@ class Uplink:
             )
 
     def _announce(self, session: Session) -> None:
-        self._announced = (self._flash.overwritten, time.monotonic())
+        self._announced = (self._collar.flash.overwritten, time.monotonic())
         session.publish(
             self._topic(Kind.STATUS),
             self._status(Presence.ONLINE),
@@ -315,13 +377,16 @@ class Uplink:
         )
 
     def _status(self, state: Presence) -> bytes:
-        flash = self._flash
+        is_online = state is Presence.ONLINE
+        flash = self._collar.flash
         return encode(
             Status(
                 collar_id=flash.collar_id,
                 state=state,
                 boot=flash.boot,
-                log_start=flash.start if state is Presence.ONLINE else None,
+                log_start=flash.start if is_online else None,
+                gaps=list(flash.gaps) if is_online else [],
+                dropped=dict(flash.dropped) if is_online else {},
             )
         )
 

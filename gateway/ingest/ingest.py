@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.downlink import Downlink
 from gateway.ingest.admission import Admission, Admitted, Heard, Sorted
-from gateway.ingest.rejected import Refused, keep_refused, prune_refused
+from gateway.ingest.rejected import Refused, keep_refused, prune_refused, was_refused
 from gateway.ingest.runs import Runs, previous_of
 from gateway.metrics import MESSAGES, REJECTED
 from gateway.registry import Household
@@ -92,6 +92,8 @@ class Ingest:
         for status in judged.statuses:
             _commit_status(db, status, received_us)
             judged.heard.present[status.collar_id] = status.state is Presence.ONLINE
+            if status.state is Presence.ONLINE:  # a last will knows nothing of the log
+                self._runs.of(status.collar_id).declare(status.gaps)
             if status.log_start is not None:
                 self._runs.of(status.collar_id).start_at(status.log_start)
             touched.add(status.collar_id)
@@ -143,6 +145,8 @@ class Ingest:
         if held is None:  # refused or given up before, and here it is
             db.execute(INSERT_MESSAGE, self._row(each, received_us))
             self._note(db, each, heard)
+            if not was_refused(db, message):
+                self._runs.of(message.collar_id).found(message.key)
         elif held != digest(delivery.payload):
             detail = f"({message.boot}, {message.seq}) is held with other content"
             return Refused(delivery, message.collar_id, message.key, RejectReason.CONFLICT, detail)

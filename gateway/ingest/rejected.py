@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gateway.store.store import count
 from gateway.wire.errors import RejectReason
-from gateway.wire.messages import Key
+from gateway.wire.messages import Key, Message
 from gateway.wire.session import Delivery
 
 KEPT_BYTES = 4_096  # of a refused payload
@@ -42,6 +42,15 @@ def keep_refused(db: sqlite3.Connection, refused: Refused, received_us: int) -> 
         ),
     )
     count(db, "rejected", 1)
+
+
+def was_refused(db: sqlite3.Connection, message: Message) -> bool:
+    """Whether a message of its key was refused before, as far as that is remembered."""
+    row = db.execute(
+        "SELECT 1 FROM rejected WHERE (collar_id, boot, seq) = (?, ?, ?)",
+        (message.collar_id, message.boot, message.seq),
+    ).fetchone()
+    return row is not None
 
 
 def prune_refused(db: sqlite3.Connection) -> None:

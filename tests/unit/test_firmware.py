@@ -17,7 +17,8 @@ from collar_sim.assembly import radio_with
 from collar_sim.errors import FleetFileError
 from collar_sim.firmware import epochs
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.flash import Entry, Flash
+from collar_sim.firmware.flash import Flash
+from collar_sim.firmware.flash_log import Entry
 from collar_sim.firmware.minute import Draft, drafts, look
 from collar_sim.firmware.positioning import Positioning
 from collar_sim.firmware.power import Battery
@@ -297,7 +298,7 @@ def test_a_fleet_that_sends_windows_waits_for_room_earlier(collar: Collar):
 def test_a_calm_animal_is_located_every_thirty_seconds_and_an_escaping_one_every_five():
     escape_at = AT + timedelta(minutes=2)
     home = (48.1, 11.5)
-    animal = Animal.draw(5, home=home, scenario=Scenario.ESCAPE, escape_at=escape_at)
+    animal = Animal.draw(5, home=home, scenario=Scenario.ESCAPE, incident_at=escape_at)
     positioning = Positioning(home, 0)
     minutes = list(animal.minutes(AT, 5))
     fixes = [f for m in minutes for f in positioning.minute(m, [0.01] * 15)]
