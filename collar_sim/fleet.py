@@ -47,6 +47,7 @@ class Fleet:
         self._parts = parts
         self._flash = flash
         self._truth = truth
+        parts.production.keeps_truth = truth is not None
         self.on_pulse: Callable[[Pulse], None] | None = None
         """Told each second how things stand."""
         self._watch = parts.production.watch
@@ -221,8 +222,8 @@ class Fleet:
             over = self._minutes.popleft()
             nvm[NVM_CARRIED] = over.carried
             if self._truth is not None:
-                for collar_id, made in over.truth:
-                    self._truth.add(collar_id, made.truth, made.battery_pct)
+                for collar_id, minute, battery_pct in over.truth:
+                    self._truth.add(collar_id, minute, battery_pct)
         with self._watch.timing(Stage.FLASH):
             written = self._flash.commit(nvm, [each.writes for each in switching])
         for flash in written:

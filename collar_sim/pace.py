@@ -32,7 +32,7 @@ class Pace:
 
     @property
     def real_time_factor(self) -> float:
-        """Simulated seconds per second, from the first `reached` to the last."""
+        """Simulated seconds per second, since the fleet fell in step; of all when it never did."""
         if self._began is None or self._until is None:
             return 0.0
         since, began_s = self._began
@@ -51,4 +51,4 @@ class Pace:
         if self._is_in_step:
             self._max_s = max(self._max_s, self.lag_s)
         elif self.lag_s < IN_STEP_S:
-            self._is_in_step = True
+            self._is_in_step, self._began = True, (until, now_s)

@@ -3,10 +3,11 @@
 Runs in a worker thread, one minute at a time, so that the connections never wait for it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
+import numpy as np
 import structlog
 
 from collar_sim.animal import AnimalMinute
@@ -20,6 +21,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 BATCH = 64  # collars per pass through the models: 960 windows, 2.3 MB of samples: fits a cache
 
+NO_SAMPLES = np.empty((0, 6), np.float32)
 Lived = list[tuple[Wearer, AnimalMinute]]
 
 _carried = msgspec.msgpack.Decoder(dict[str, Carried])
@@ -33,7 +35,8 @@ class FleetMinute:
     start_at: datetime
     drafts: list[tuple[Draft, Collar]]
     """In the order of their release."""
-    truth: list[tuple[str, Produced]]
+    truth: list[tuple[str, AnimalMinute, float]]
+    """Collar, what really happened (without the samples), battery in %; empty unless wanted."""
     carried: bytes
     """What each member carries into the next minute; see `unpack_carried`."""
 
@@ -48,6 +51,11 @@ def unpack_carried(blob: bytes) -> dict[str, Carried]:
     return _carried.decode(blob)
 
 
+def _truth(wearer: Wearer, made: Produced) -> tuple[str, AnimalMinute, float]:
+    """What is kept until the minute is over: not the samples, 36 kB of a collar."""
+    return wearer.collar.collar_id, replace(made.truth, imu=NO_SAMPLES), made.battery_pct
+
+
 class Production:
     """Makes the minutes of the fleet, one after the other."""
 
@@ -56,6 +64,7 @@ class Production:
         self._wearers = wearers
         self._after_at = after_at
         self.watch = Stopwatch()
+        self.keeps_truth = False
         self.failed: dict[str, str] = {}
         """Members that broke, and how; the others go on."""
 
@@ -79,7 +88,7 @@ class Production:
         return FleetMinute(
             start_at,
             drafts,
-            [(wearer.collar.collar_id, made) for wearer, made in produced],
+            [_truth(wearer, made) for wearer, made in produced] if self.keeps_truth else [],
             _encode({w.collar.collar_id: w.carried() for w in self._wearers}),
         )
 
