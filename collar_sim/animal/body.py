@@ -2,12 +2,16 @@
 
 Over all mammals resting rates go with a quarter power of the mass (heart 241 M^-0.25, breath
 53.5 M^-0.26: Stahl 1967, doi:10.1152/jappl.1967.22.3.453), but not within dogs or within cats, so
-each species has its own level. A dog of 55 kg has 10.5 beats a minute less than one of 5 kg (Hezzell
-et al. 2013, doi:10.1111/jsap.12079): a power of -0.04. The breath of sleeping dogs and cats does not
-go with their mass at all (Rishniw et al. 2012, doi:10.1016/j.rvsc.2011.12.014: 13 a minute asleep;
-awake 19 where asleep it is 15; Ljungvall et al. 2014: cats, 21 asleep). Cats at home: 132 +- 19 beats
-(Abbott 2005, J. Feline Med. Surg. 7). Rates follow what the animal does with a lag of first order,
-quicker up than down; temperature also follows the hour.
+each species has its own level:
+
+- a dog of 55 kg has 10.5 beats a minute less than one of 5 kg, a power of -0.04 (Hezzell et al.
+  2013, doi:10.1111/jsap.12079); cats at home have 132 +- 19 (Abbott 2005, J. Feline Med. Surg. 7)
+- dogs breathe 13 times a minute asleep, and 19 awake where asleep it is 15 (Rishniw et al. 2012,
+  doi:10.1016/j.rvsc.2011.12.014); cats 21 asleep (Ljungvall et al. 2014, J. Feline Med. Surg. 16);
+  it does not go with the mass in either
+
+Rates follow what the animal does with a lag of first order, quicker up than down; temperature also
+follows the hour.
 """
 
 import math
