@@ -17,19 +17,21 @@ from collar_sim.animal.anomaly import (
 )
 from collar_sim.animal.behaviour import Chain, Mood, Sudden
 from collar_sim.animal.body import AT_REST, BodyMinute, Vitals, body_minute, draw_baseline
-from collar_sim.animal.gnss import Errors, GnssMinute, Sky, errors, first_sky
+from collar_sim.animal.gnss import GnssMinute, Sky, first_sky, gnss_minute
+from collar_sim.animal.ground import GroundArray, neighbourhood, to_degrees
+from collar_sim.animal.home_wifi import heard
 from collar_sim.animal.imu import Pose, Samples, imu_minute
 from collar_sim.animal.lost import Lost, fall, left_behind
-from collar_sim.animal.movement import Place, Track, to_degrees, wander
+from collar_sim.animal.movement import Place, Wandering, wander
 from collar_sim.animal.profile import Profile, draw_profile
 from collar_sim.animal.scenario import COURSES, POWER_CUT_S, Incident, Scenario
+from collar_sim.animal.temperament import draw_temperament
 from collar_sim.animal.wear import Wear
 
 FloatArray = NDArray[np.float64]
 
 MINUTE = timedelta(minutes=1)
-YARD_M = 25.0
-PROFILE, BEHAVIOUR, IMU, MOVEMENT, GNSS, _RADIO, BODY, HEALTH, FALL = range(9)
+PROFILE, BEHAVIOUR, IMU, MOVEMENT, GNSS, _RADIO, BODY, HEALTH, FALL, TEMPER = range(10)
 """Random streams: one never shifts another."""
 SUDDEN = {Incident.ESCAPE, Incident.SEIZURE}  # what comes over the animal, not over the collar
 
@@ -57,6 +59,10 @@ class AnimalMinute:
     """False from when the collar fell off."""
     powered: NDArray[np.bool_]
     """False while the collar is without power."""
+    at_home_wifi: NDArray[np.bool_]
+    """Whether the collar hears the home's access point."""
+    ground: GroundArray
+    """Truth: what the animal is on, as `ground.Ground`."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,8 @@ class State:
     pose: Pose
     place: Place
     sky: Sky
+    shadow: float = 0.0
+    """Of the home's WiFi."""
     episode: Episode = HEALTHY
     vitals: Vitals = AT_REST
     lost: Lost | None = None
@@ -91,7 +99,6 @@ class Animal:
         home: tuple[float, float],
         scenario: Scenario = Scenario.CALM_DAY,
         incident_at: datetime | None = None,
-        yard_m: float = YARD_M,
     ) -> None:
         course = COURSES[scenario]
         if incident_at is not None and course.incident is None:
@@ -101,9 +108,10 @@ class Animal:
         self.state: State | None = None
         """None before the first minute; may be kept and set again."""
         self._seed = seed
-        self._yard_m = yard_m
+        self._here = neighbourhood(home)
         self._course = course
-        self._chain = Chain(profile, home[1], course.errands_per_day)
+        temperament = draw_temperament(self._rng(0, TEMPER))
+        self._chain = Chain(profile, temperament, home[1], course.errands_per_day)
         self._incident_s = None if incident_at is None else int(incident_at.timestamp())
         self._baseline = draw_baseline(profile, self._rng(0, BODY))
         self._lasting = lasting_episode(course.lasting, self._rng(0, HEALTH))
@@ -116,7 +124,6 @@ class Animal:
         home: tuple[float, float],
         scenario: Scenario = Scenario.CALM_DAY,
         incident_at: datetime | None = None,
-        yard_m: float = YARD_M,
         wear: Wear = Wear.COLLAR,
     ) -> "Animal":
         """An animal of the population.
@@ -126,16 +133,13 @@ class Animal:
             home: Latitude and longitude in degrees; the longitude also sets its local time.
             scenario: Course of events.
             incident_at: When the scenario's incident happens, aware; without it, not yet.
-            yard_m: Radius about home that it keeps to.
             wear: Where the unit is; the same life either way.
 
         Raises:
             ValueError: An instant for a scenario without an incident.
         """
         profile = draw_profile(np.random.default_rng([seed, 0, PROFILE]), wear)
-        return cls(
-            profile, seed, home=home, scenario=scenario, incident_at=incident_at, yard_m=yard_m
-        )
+        return cls(profile, seed, home=home, scenario=scenario, incident_at=incident_at)
 
     def minute(self, start_at: datetime) -> AnimalMinute:
         """The minute that begins at an instant; after the first call, the next one only.
@@ -164,16 +168,19 @@ class Animal:
         rng = self._rng(minute_index - 1, PROFILE)
         mood = self._chain.wake(minute_index, rng)
         pose = Pose(slide=float(rng.standard_normal()))
-        heading = float(rng.uniform(-np.pi, np.pi))
-        spot_m = rng.normal(0.0, self._yard_m / 4, 2)
-        place = Place(float(spot_m[0]), float(spot_m[1]), heading)
+        place = self._about(minute_index).at_first(rng)
         return State(minute_index, mood, pose, place, first_sky(rng))
 
     def _advance(self, state: State, start_at: datetime) -> AnimalMinute:
         index = state.minute_index
         episode, sudden = self._wrong(state)
         segments, mood = self._chain.minute(
-            state.mood, index, self._rng(index, BEHAVIOUR), episode=episode, sudden=sudden
+            state.mood,
+            index,
+            self._rng(index, BEHAVIOUR),
+            episode=episode,
+            sudden=sudden,
+            afield=state.place.is_out,
         )
         body, vitals = body_minute(
             self.profile.species,
@@ -184,13 +191,16 @@ class Animal:
             self._rng(index, BODY),
             fever_c=self._course.fever_c,
         )
-        track, place = wander(state.place, segments, self._yard_m, self._rng(index, MOVEMENT))
+        about = self._about(index)
+        track, place = wander(state.place, segments, about, self._rng(index, MOVEMENT))
         worn, powered = self._collar(index)
         lost, borne = state.lost, track
         if not worn.all():
             lost = lost or fall(track, int(worn.argmin()), self._rng(index, FALL))
             borne = left_behind(track, worn, lost)
-        errs, sky = errors(state.sky, self._rng(index, GNSS))
+        rng = self._rng(index, GNSS)
+        gnss, sky = gnss_minute(state.sky, self._here, self.home, borne, rng)
+        at_home_wifi, shadow = heard(self._here, borne, state.shadow, rng)
         imu, pose = imu_minute(
             self.profile,
             state.pose,
@@ -208,6 +218,7 @@ class Animal:
             pose=pose,
             place=place,
             sky=sky,
+            shadow=shadow,
             episode=episode,
             vitals=vitals,
             lost=lost,
@@ -217,7 +228,7 @@ class Animal:
         return AnimalMinute(
             start_at=start_at,
             imu=imu,
-            gnss=self._gnss(borne, errs),
+            gnss=gnss,
             behaviour=np.repeat([str(segment.bout.behaviour) for segment in segments], spans),
             anomaly=np.repeat([str(segment.episode.kind) for segment in segments], spans),
             speed_mps=track.speed_mps,
@@ -227,7 +238,12 @@ class Animal:
             body=body,
             worn=worn,
             powered=powered,
+            at_home_wifi=at_home_wifi,
+            ground=track.ground,
         )
+
+    def _about(self, minute_index: int) -> Wandering:
+        return Wandering(self._here, self.profile.species, self._chain.local_hour(minute_index))
 
     def _wrong(self, state: State) -> tuple[Episode, Sudden | None]:
         """What is wrong in a minute, and what comes over the animal within it."""
@@ -255,11 +271,3 @@ class Animal:
         if self._course.incident is Incident.POWER_CUT:
             return always, (since_s < 0) | (since_s >= POWER_CUT_S)
         return always, always
-
-    def _gnss(self, track: Track, errs: Errors) -> GnssMinute:
-        """What the receiver would say of the collar's own track."""
-        lat_deg, lon_deg = to_degrees(
-            self.home, track.east_m + errs.east_m, track.north_m + errs.north_m
-        )
-        speed_mps = np.maximum(0.0, track.speed_mps + errs.speed_mps)
-        return GnssMinute(lat_deg, lon_deg, errs.accuracy_m, errs.hdop, speed_mps)

@@ -15,6 +15,7 @@ import numpy as np
 from collar_sim.animal.anomaly import HEALTHY, TREMOR_HZ, Anomaly, Episode, Phase
 from collar_sim.animal.gait import MOTIONS, speed_mps, stride_hz
 from collar_sim.animal.habits import (
+    AFIELD,
     ERRANDS,
     HABITS,
     HUNGRY_AFTER_MIN,
@@ -22,18 +23,20 @@ from collar_sim.animal.habits import (
     MEAL_WITHIN_H,
     RHYTHMS,
     RIDE_HOURS,
+    WALK_HOURS,
     Errand,
     activity_level,
     stretch,
 )
-from collar_sim.animal.profile import Profile
+from collar_sim.animal.profile import Profile, Species
 from collar_sim.animal.ride import Ride, draw_ride
 from collar_sim.animal.scenario import Incident
+from collar_sim.animal.temperament import Temperament
 from plugins.sdk.behaviours import Behaviour
 
 ESCAPE_FROUDE = 1.6  # a brisk trot, about 2.7 m/s at 20 kg
 ESCAPE_M = 800.0  # how far it goes: beyond any yard, within reach of a walk
-ITCH_PER_MIN = 0.25  # how often an itch of severity 1 interrupts whatever there is, by eye
+ITCH_PER_MIN = 0.15  # how often an itch of severity 1 interrupts whatever there is, by eye
 LAME_SHUNS = {Behaviour.RUN, Behaviour.PLAY, Behaviour.WALK}
 LAME_SHUNS_BY = 0.35  # share fewer of them at severity 1, by eye
 LAME_SLOWS_BY = 0.35  # of the Froude number: a fifth of the speed
@@ -58,6 +61,8 @@ class Bout:
     lean_deg: float = 0.0
     away: bool = False
     """Straight away from home: an escape."""
+    leaving: bool = False
+    """It leaves home with its owner, for a walk."""
     ride: Ride | None = None
     fit: Episode = HEALTHY
     """The fit that this bout is a phase of."""
@@ -96,6 +101,8 @@ class Mood:
     """What an errand still asks for."""
     fed_min: int = 0
     """Minute of the last meal, since 1970."""
+    leaving: bool = False
+    """The next bout is the first of a walk."""
     at_large: bool = False
     """It ran away: nobody feeds it or drives it."""
 
@@ -111,6 +118,8 @@ class Now:
     """How active the animal is, 0 to 1."""
     episode: Episode
     """What is wrong with it."""
+    afield: bool = False
+    """It is out with its owner."""
 
     @property
     def lameness(self) -> float:
@@ -132,10 +141,16 @@ class Chain:
     """The chain of one animal."""
 
     def __init__(
-        self, profile: Profile, longitude_deg: float, errands_per_day: Mapping[Errand, float]
+        self,
+        profile: Profile,
+        temperament: Temperament,
+        longitude_deg: float,
+        errands_per_day: Mapping[Errand, float],
     ) -> None:
         self._profile = profile
+        self._temperament = temperament
         self._species = RHYTHMS[profile.species]
+        self._shares = {each: self._share(each) for each in HABITS}
         self._solar_h = longitude_deg / 15.0 - profile.chronotype_h
         self._chances = {errand: rate / 1440.0 for errand, rate in errands_per_day.items()}
 
@@ -153,6 +168,7 @@ class Chain:
         *,
         episode: Episode = HEALTHY,
         sudden: Sudden | None = None,
+        afield: bool = False,
     ) -> tuple[list[Segment], Mood]:
         """The segments of a minute, together exactly 60 s, and what to carry on.
 
@@ -162,8 +178,9 @@ class Chain:
             rng: Of this minute and stream.
             episode: What is wrong with the animal.
             sudden: What comes over it, and where in the minute.
+            afield: Whether it is out on a walk when the minute begins.
         """
-        now = self._now(minute_index, episode)
+        now = self._now(minute_index, episode, afield)
         mood = self._asked(mood, now, rng)
         at_s = -1 if sudden is None else sudden.second
         segments: list[Segment] = []
@@ -182,14 +199,27 @@ class Chain:
             now_s = end_s
         return segments, mood
 
+    def _share(self, behaviour: Behaviour) -> float:
+        """Relative weight as the next behaviour, of this animal."""
+        traits = self._temperament
+        liking = {
+            Behaviour.SLEEP: traits.drowsiness,
+            Behaviour.SNIFF: traits.boldness,
+            Behaviour.RUN: math.sqrt(traits.playfulness * traits.boldness),
+            Behaviour.PLAY: traits.playfulness,
+            Behaviour.SCRATCH: traits.itchiness,
+        }
+        species = self._species.shares.get(behaviour, 1.0)
+        return HABITS[behaviour].share * species * liking.get(behaviour, 1.0)
+
     def local_hour(self, minute_index: int) -> float:
         """Of this animal's day, 0 to 24."""
         return (minute_index / 60.0 + self._solar_h) % 24.0
 
-    def _now(self, minute_index: int, episode: Episode) -> Now:
+    def _now(self, minute_index: int, episode: Episode, afield: bool = False) -> Now:
         hour = self.local_hour(minute_index)
-        level = min(1.0, activity_level(hour, self._profile.species) * self._profile.energy)
-        return Now(minute_index, hour, level, episode)
+        level = min(1.0, activity_level(hour, self._profile.species) * self._temperament.energy)
+        return Now(minute_index, hour, level, episode, afield)
 
     def _asked(self, mood: Mood, now: Now, rng: np.random.Generator) -> Mood:
         """The mood, interrupted if an errand begins in this minute."""
@@ -203,11 +233,23 @@ class Chain:
         for asked, point in zip(Errand, points[1:].tolist(), strict=True):
             if point < self._chance(asked, now) and errand is None:
                 errand = asked
-        by_day = RIDE_HOURS[0] <= now.hour < RIDE_HOURS[1]
-        if errand is None or (errand is Errand.RIDE and not by_day):
+        if errand is None or not self._is_granted(errand, now):
             return mood
         fed_min = now.minute_index if errand is Errand.MEAL else mood.fed_min
-        return replace(mood, left_s=0, plan=ERRANDS[errand], fed_min=fed_min)
+        leaving = errand is Errand.WALK_OUT
+        plan = ERRANDS[errand]
+        if errand is Errand.ITCH and HABITS[mood.bout.behaviour].resumed:
+            plan = (*plan, mood.bout.behaviour)
+        return replace(mood, left_s=0, plan=plan, fed_min=fed_min, leaving=leaving)
+
+    def _is_granted(self, errand: Errand, now: Now) -> bool:
+        """Whether this is the place and hour for it."""
+        if now.afield:
+            return errand is Errand.ITCH
+        if errand is Errand.WALK_OUT:
+            is_dog = self._profile.species is Species.DOG
+            return is_dog and WALK_HOURS[0] <= now.hour < WALK_HOURS[1]
+        return errand is not Errand.RIDE or RIDE_HOURS[0] <= now.hour < RIDE_HOURS[1]
 
     def _chance(self, errand: Errand, now: Now) -> float:
         """Per minute."""
@@ -228,17 +270,13 @@ class Chain:
         length_s = self._length_s(bout, now, rng)
         if behaviour is Behaviour.VEHICLE:
             bout = replace(bout, ride=draw_ride(length_s, rng))
-        return replace(mood, bout=bout, left_s=length_s, plan=plan)
+        bout = replace(bout, leaving=mood.leaving)
+        return replace(mood, bout=bout, left_s=length_s, plan=plan, leaving=False)
 
     def _next(self, last: Behaviour, now: Now, rng: np.random.Generator) -> Behaviour:
-        weights = {
-            behaviour: habit.share * (1.0 if habit.calm else now.level)
-            for behaviour, habit in HABITS.items()
-            if behaviour is not last and behaviour is not Behaviour.SLEEP
-        }
-        if last is Behaviour.REST:  # it lies down first
-            drowsiness = HABITS[Behaviour.SLEEP].share * self._species.drowsiness
-            weights[Behaviour.SLEEP] = drowsiness * (1.0 - now.level) ** 2
+        weights = {each: weight for each, weight in AFIELD.items() if each is not last}
+        if not now.afield:
+            weights = self._wishes(last, now)
         for behaviour in LAME_SHUNS & weights.keys():
             weights[behaviour] *= max(0.0, 1.0 - LAME_SHUNS_BY * now.lameness)
         point = rng.random() * sum(weights.values())
@@ -247,6 +285,17 @@ class Chain:
             if point < 0:
                 return choice
         return Behaviour.REST if last is not Behaviour.REST else Behaviour.WALK
+
+    def _wishes(self, last: Behaviour, now: Now) -> dict[Behaviour, float]:
+        """How likely is what, when nobody asks."""
+        weights = {
+            behaviour: self._shares[behaviour] * (1.0 if habit.calm else now.level)
+            for behaviour, habit in HABITS.items()
+            if behaviour is not last and behaviour is not Behaviour.SLEEP
+        }
+        if last is Behaviour.REST:  # it lies down first
+            weights[Behaviour.SLEEP] = self._shares[Behaviour.SLEEP] * (1.0 - now.level) ** 2
+        return weights
 
     def _length_s(self, bout: Bout, now: Now, rng: np.random.Generator) -> int:
         habit = HABITS[bout.behaviour]
@@ -301,7 +350,7 @@ class Chain:
             lean_deg=side * FIT_LEAN_DEG,
             fit=replace(sudden.fit, phase=Phase.TONIC),
         )
-        return replace(mood, bout=bout, left_s=int(rng.integers(*TONIC_S)), plan=())
+        return replace(mood, bout=bout, left_s=int(rng.integers(*TONIC_S)), plan=(), leaving=False)
 
     def _after_phase(self, mood: Mood, now: Now, rng: np.random.Generator) -> Mood:
         """A fit's jerks follow its cramp, and long rest follows the jerks."""

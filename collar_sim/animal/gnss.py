@@ -1,39 +1,106 @@
-"""What the receiver says of where the animal is.
+"""What the receiver says of where the collar is, and how soon after it was turned on.
 
 The error of each axis is a first-order Gauss-Markov process (Brown & Hwang, Introduction to Random
-Signals, ch. 5): it wanders over a minute or two, so averaging a few fixes does not remove it.
+Signals, ch. 5): it wanders over a minute or two, so averaging a few fixes does not remove it. How
+large it is depends on the ground. Between tall buildings reflections add an error across the
+street that stays the same for tens of metres (Wang, Groves & Ziebart 2015,
+doi:10.1017/S0373463314000836: within 5 m across the street in one case of four in central London).
+Indoors there is seldom any fix.
+
+Now and then a receiver is over-confident: for some seconds it is far off and claims metres. A phone
+at rest was seen to claim 1.9 m when 200 m off, and one such pair a day on another (Ikolvi/Tracelet
+issue 294).
 """
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collar_sim.animal.drift import Drift
+from collar_sim.animal.ground import Ground, Neighbourhood, to_degrees
+from collar_sim.animal.movement import Track
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 TAU_S = 90.0  # multipath and ionosphere as a small moving receiver sees them
-OPEN_SIGMA_M = 2.1  # per axis under open sky
-POOR_SIGMA_M = 8.0  # beside walls, under wet leaves, indoors near a window
-INTO_POOR = 0.02  # per minute
-OUT_OF_POOR = 0.2  # per minute: five minutes of poor sky at a time
+SETTLING_S = 8.0  # the receiver's filter, when the sky opens or closes
 UERE_M = 3.0  # horizontal error at hdop 1
 RADIUS_68 = math.sqrt(-2.0 * math.log(1.0 - 0.68))  # of a round Gaussian, in sigmas: 1.51
 ESTIMATE_SPREAD = 0.1  # log; how well a receiver knows its own error
+ECHO_M = 12.0  # standard deviation of what reflections add across a canyon
+ECHO_ALONG_M = (70.0, 113.0)  # that far one walks until they are others, by eye
+
+SIGMA_M = np.zeros(len(Ground))  # per axis, worn on a neck: by eye; SAM-M10Q's own is 1.3 m
+SIGMA_M[Ground.HOUSE] = 14.0
+SIGMA_M[Ground.GARDEN] = 3.0
+SIGMA_M[Ground.PLOTS] = 3.5
+SIGMA_M[Ground.STREET] = 3.0
+SIGMA_M[Ground.CANYON] = 7.0
+SIGMA_M[Ground.PARK] = 2.1
+SIGMA_M[Ground.ROAD] = 3.5
+SEEN = np.full(len(Ground), -9.0)  # the slow drift of the view must lie above for a fix
+SEEN[Ground.HOUSE] = 1.4  # 8 of 100: by a window
+SEEN[Ground.CANYON] = -1.65  # 95 of 100
+ASTRAY_PER_H = np.full(len(Ground), 1.0 / 24.0)  # one a day: Tracelet 294
+ASTRAY_PER_H[Ground.HOUSE] = 0.25  # that report's other phone had three in as many minutes
+ASTRAY_PER_H[Ground.CANYON] = 0.5
+ASTRAY_S = (5, 60)  # shortest and longest
+ASTRAY_MEAN_S = 12.0  # beyond the shortest
+ASTRAY_M, ASTRAY_M_SPREAD, ASTRAY_M_RANGE = 180.0, 0.5, (60.0, 700.0)  # 94 to 718 m were reported
+ASTRAY_CLAIMS_M = (1.5, 3.0)
+
+# u-blox SAM-M10Q, data sheet UBX-22013293: cold 23 s, hot 1 s under open sky; aided 2 s as MAX-M8,
+# data sheet UBX-15031506. Warm: the orbits must be heard anew, which each satellite tells in 18 s
+# of every 30 (IS-GPS-200), by eye 20 s with four constellations.
+FIRST_FIX_S = {"hot": 1.0, "aided": 2.0, "warm": 20.0, "cold": 23.0}
+FIRST_FIX_SPREAD = 0.2  # log
+ORBITS_LAST_S = 4 * 3600.0  # ephemeris; hot start until then
+ALMANAC_LASTS_S = 30 * 86_400.0
+HARD_SKY_M = 3.0  # above this sigma acquisition is slower in proportion, by eye
 
 _drift = Drift(TAU_S)
+_lag = np.subtract.outer(np.arange(60), np.arange(60))
+_decay = math.exp(-1.0 / SETTLING_S)
+_settle = np.where(_lag >= 0, _decay ** np.maximum(_lag, 0), 0.0) * (1.0 - _decay)
+_settled = _decay ** np.arange(1, 61)[:, None]
+
+
+class Start(StrEnum):
+    """What a receiver still knows when it is turned on."""
+
+    HOT = "hot"
+    """Orbits, time and place."""
+    AIDED = "aided"
+    """The same, told over the network a moment before."""
+    WARM = "warm"
+    """Rough orbits, time and place: it must hear the exact orbits anew."""
+    COLD = "cold"
+    """Nothing."""
+
+
+@dataclass(frozen=True)
+class Astray:
+    """A burst of over-confidence."""
+
+    left_s: int
+    east_m: float
+    north_m: float
+    claims_m: float
 
 
 @dataclass(frozen=True)
 class Sky:
     """What the receiver's error carries from minute to minute."""
 
-    error: tuple[float, float] = (0.0, 0.0)
-    """East and north, in sigmas."""
-    sigma_m: float = OPEN_SIGMA_M
-    poor: bool = False
+    drift: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Of the error east and north, and of the view through windows; unit variance."""
+    settled: tuple[float, float, float, float] = (2.1, 2.1, 0.0, 0.0)
+    """True and claimed sigma, what reflections add east and north; metres."""
+    astray: Astray | None = None
 
 
 @dataclass(frozen=True)
@@ -43,20 +110,24 @@ class Measurement:
     lat_deg: float
     lon_deg: float
     accuracy_m: float
-    """Holds the true position in 68 of 100 cases."""
+    """Holds the true position in 68 of 100 cases; not in a burst of over-confidence."""
     hdop: float
     speed_mps: float
 
 
 @dataclass(frozen=True)
 class GnssMinute:
-    """What the receiver would report at each second of a minute, were it on."""
+    """What the receiver would report at each second of a minute, were it on and had a fix."""
 
     lat_deg: FloatArray
     lon_deg: FloatArray
     accuracy_m: FloatArray
     hdop: FloatArray
     speed_mps: FloatArray
+    valid: BoolArray
+    """Whether there is a fix to be had."""
+    astray: BoolArray
+    """Truth, not for firmware: the receiver is over-confident."""
 
     def at(self, second: int) -> Measurement:
         """The report at one second, 0 to 59."""
@@ -69,37 +140,131 @@ class GnssMinute:
         )
 
 
-@dataclass(frozen=True)
-class Errors:
-    """Errors of a minute, one value per second."""
-
-    east_m: FloatArray
-    north_m: FloatArray
-    accuracy_m: FloatArray
-    hdop: FloatArray
-    speed_mps: FloatArray
-
-
 def first_sky(rng: np.random.Generator) -> Sky:
     """A receiver that has been on for long."""
-    east, north = rng.standard_normal(2)
-    return Sky(error=(float(east), float(north)))
+    east, north, view = rng.standard_normal(3).tolist()
+    return Sky(drift=(east, north, view))
 
 
-def errors(sky: Sky, rng: np.random.Generator) -> tuple[Errors, Sky]:
-    """The errors of a minute, and what to carry on."""
-    changes = rng.random() < (OUT_OF_POOR if sky.poor else INTO_POOR)
-    poor = sky.poor != changes
-    noise = rng.standard_normal((60, 4))
-    unit = _drift.minute(np.array(sky.error), noise[:, :2])
-    target_m = POOR_SIGMA_M if poor else OPEN_SIGMA_M
-    sigma_m = np.linspace(sky.sigma_m, target_m, 61)[1:]  # the sky closes as the animal walks
-    believed_m = sigma_m * np.exp(ESTIMATE_SPREAD * noise[:, 2])
-    minute = Errors(
-        east_m=sigma_m * unit[:, 0],
-        north_m=sigma_m * unit[:, 1],
-        accuracy_m=RADIUS_68 * believed_m,
-        hdop=math.sqrt(2.0) * sigma_m / UERE_M,
-        speed_mps=0.05 * sigma_m * noise[:, 3],  # Doppler: far better than the position
+def gnss_minute(
+    sky: Sky,
+    here: Neighbourhood,
+    home: tuple[float, float],
+    track: Track,
+    rng: np.random.Generator,
+) -> tuple[GnssMinute, Sky]:
+    """What there is to report of a minute, and what to carry on.
+
+    Args:
+        sky: From the minute before.
+        here: Where it is.
+        home: Latitude and longitude in degrees of the track's origin.
+        track: Of the collar itself.
+        rng: Of this minute and stream.
+    """
+    noise = rng.standard_normal((60, 5))
+    unit = _drift.minute(np.array(sky.drift), noise[:, :3])
+    towards = _conditions(here, track)
+    settled = _settled * sky.settled + _settle @ towards
+    sigma_m, claimed_m = settled[:, 0], settled[:, 1]
+    east_m = sigma_m * unit[:, 0] + settled[:, 2]
+    north_m = sigma_m * unit[:, 1] + settled[:, 3]
+    accuracy_m = RADIUS_68 * claimed_m * np.exp(ESTIMATE_SPREAD * noise[:, 3])
+    hdop = math.sqrt(2.0) * claimed_m / UERE_M
+    valid = unit[:, 2] > SEEN[track.ground]
+    is_astray, astray = _gone_astray(sky.astray, track, rng)
+    if astray is not None and is_astray.any():
+        east_m[is_astray], north_m[is_astray] = astray.east_m, astray.north_m
+        accuracy_m[is_astray], hdop[is_astray] = astray.claims_m, 0.8
+        valid = valid | is_astray
+    lat_deg, lon_deg = to_degrees(home, track.east_m + east_m, track.north_m + north_m)
+    # Doppler: far better than the position
+    speed_mps = np.maximum(0.0, track.speed_mps + 0.05 * claimed_m * noise[:, 4])
+    minute = GnssMinute(lat_deg, lon_deg, accuracy_m, hdop, speed_mps, valid, is_astray)
+    last = unit[-1].tolist(), settled[-1].tolist()
+    kept = None if astray is None or astray.left_s == 0 else astray
+    return minute, Sky(tuple(last[0]), tuple(last[1]), kept)
+
+
+def start_of(off_s: float | None, aided: bool) -> Start:
+    """How a receiver starts.
+
+    Args:
+        off_s: For how long it has been off since its last fix; None when it never had one.
+        aided: Whether it was told the orbits over the network.
+
+    >>> start_of(3600.0, aided=False), start_of(6 * 3600.0, aided=False), start_of(None, aided=True)
+    (<Start.HOT: 'hot'>, <Start.WARM: 'warm'>, <Start.AIDED: 'aided'>)
+    """
+    if off_s is not None and off_s < ORBITS_LAST_S:
+        return Start.HOT
+    if aided:
+        return Start.AIDED
+    return Start.WARM if off_s is not None and off_s < ALMANAC_LASTS_S else Start.COLD
+
+
+def first_fix_s(start: Start, accuracy_m: float, rng: np.random.Generator) -> float:
+    """Seconds of reception until the first fix.
+
+    Args:
+        start: What the receiver knows.
+        accuracy_m: What it will claim: where the sky is hard it searches longer.
+        rng: Of this start.
+    """
+    harder = max(1.0, accuracy_m / RADIUS_68 / HARD_SKY_M)
+    return FIRST_FIX_S[start] * harder * float(rng.lognormal(0.0, FIRST_FIX_SPREAD))
+
+
+def _conditions(here: Neighbourhood, track: Track) -> FloatArray:
+    """What true and claimed sigma and reflections settle to, shape (60, 4)."""
+    towards = np.zeros((60, 4))
+    towards[:, 0] = towards[:, 1] = SIGMA_M[track.ground]
+    inside = track.ground == Ground.CANYON
+    if inside.any():
+        along, across = track.along_m[inside], track.across_m[inside]
+        row, column = here.nearest(here.streets_m, across), here.nearest(here.crossings_m, along)
+        off_row = np.abs(across - here.streets_m[row])
+        on_row = off_row < np.abs(along - here.crossings_m[column])
+        echo_m = np.where(
+            on_row,
+            _echo_m(here.street_echo[row], along),
+            _echo_m(here.crossing_echo[column], across),
+        )
+        added = here.to_east_north(np.where(on_row, 0.0, echo_m), np.where(on_row, echo_m, 0.0))
+        towards[inside, 2], towards[inside, 3] = added
+        # as round as the claim is: both axes share the variance that reflections add to one
+        towards[inside, 1] = math.hypot(SIGMA_M[Ground.CANYON], ECHO_M / math.sqrt(2.0))
+    return towards
+
+
+def _echo_m(phases_rad: FloatArray, at_m: FloatArray) -> FloatArray:
+    """What reflections add across a street: standard deviation `ECHO_M` over all streets."""
+    waves = np.cos(at_m[:, None] / ECHO_ALONG_M + phases_rad)
+    return ECHO_M * waves.sum(axis=1)
+
+
+def _gone_astray(
+    astray: Astray | None, track: Track, rng: np.random.Generator
+) -> tuple[BoolArray, Astray | None]:
+    """In which seconds the receiver is over-confident, and how."""
+    seconds = np.zeros(60, np.bool_)
+    chance, length, bearing, claim = rng.random(4).tolist()  # always as many
+    size = float(rng.standard_normal())
+    begins = 0
+    if astray is None:
+        hazard = np.cumsum(ASTRAY_PER_H[track.ground]) / 3600.0
+        reached = -math.log1p(-chance)
+        if reached >= hazard[-1]:
+            return seconds, None
+        begins = int(np.searchsorted(hazard, reached, side="right"))
+        shortest, longest = ASTRAY_S
+        left_s = min(longest, shortest + round(-ASTRAY_MEAN_S * math.log1p(-length)))
+        off_m = float(np.clip(ASTRAY_M * math.exp(ASTRAY_M_SPREAD * size), *ASTRAY_M_RANGE))
+        east_m, north_m = off_m * math.cos(math.tau * bearing), off_m * math.sin(math.tau * bearing)
+        low_m, high_m = ASTRAY_CLAIMS_M
+        astray = Astray(left_s, east_m, north_m, low_m + claim * (high_m - low_m))
+    ends = min(60, begins + astray.left_s)
+    seconds[begins:ends] = True
+    return seconds, Astray(
+        astray.left_s - (ends - begins), astray.east_m, astray.north_m, astray.claims_m
     )
-    return minute, Sky((float(unit[-1, 0]), float(unit[-1, 1])), target_m, poor)

@@ -10,6 +10,7 @@ sleep longer at a time and more in all (Lucas & Sterman 1974, doi:10.1016/0014-4
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -29,15 +30,26 @@ class Rhythm:
     """Of the peak."""
     day_level: float
     """Between the peaks."""
-    drowsiness: float
-    """How readily a calm animal falls asleep, beside a dog."""
     doze: float
-    """How long it then sleeps, beside a dog."""
+    """How long it sleeps at a time, beside a dog."""
+    shares: Mapping[Behaviour, float]
+    """How often it does something, beside a dog (1)."""
 
 
 RHYTHMS = {
-    Species.DOG: Rhythm((8.0, 18.0), 0.06, 0.35, 1.0, 1.0),
-    Species.CAT: Rhythm((6.5, 20.0), 0.12, 0.20, 1.0, 1.3),
+    Species.DOG: Rhythm((8.0, 18.0), 0.06, 0.35, 1.0, {}),
+    Species.CAT: Rhythm(
+        (6.5, 20.0),
+        0.12,
+        0.20,
+        1.3,
+        {
+            Behaviour.WALK: 1.3,
+            Behaviour.RUN: 1.7,
+            Behaviour.PLAY: 2.2,
+            Behaviour.SCRATCH: 0.35,
+        },
+    ),
 }
 
 
@@ -53,16 +65,18 @@ class Habit:
     least_s: int
     calm: bool = False
     """Longer, not rarer, when the animal is less active."""
+    resumed: bool = False
+    """Taken up again after a scratch."""
     most_s: int = 24 * 3600
 
 
 HABITS: dict[Behaviour, Habit] = {
-    Behaviour.SLEEP: Habit(1.3, 840.0, 0.5, 120),
-    Behaviour.REST: Habit(0.50, 70.0, 0.9, 5, calm=True),
-    Behaviour.SNIFF: Habit(0.40, 18.0, 0.7, 4),
-    Behaviour.WALK: Habit(0.70, 40.0, 0.7, 4),
-    Behaviour.RUN: Habit(0.18, 14.0, 0.6, 4),
-    Behaviour.PLAY: Habit(0.10, 40.0, 0.7, 6),
+    Behaviour.SLEEP: Habit(1.3, 840.0, 0.5, 120, resumed=True),
+    Behaviour.REST: Habit(0.50, 70.0, 0.9, 5, calm=True, resumed=True),
+    Behaviour.SNIFF: Habit(0.33, 18.0, 0.7, 4),
+    Behaviour.WALK: Habit(0.48, 36.0, 0.7, 4),
+    Behaviour.RUN: Habit(0.10, 12.0, 0.6, 4),
+    Behaviour.PLAY: Habit(0.045, 35.0, 0.7, 6),
     Behaviour.DRINK: Habit(0.03, 18.0, 0.4, 6),
     Behaviour.SCRATCH: Habit(0.07, 8.0, 0.4, 4),
     Behaviour.EAT: Habit(0.0, 200.0, 0.35, 60),  # a bowl of dry food; 1 to 8 minutes
@@ -75,6 +89,8 @@ class Errand(StrEnum):
 
     MEAL = "meal"
     RIDE = "ride"
+    WALK_OUT = "walk_out"
+    """A walk with its owner: it ends when they are home again (`streets`)."""
     WATER = "water"
     NAP = "nap"
     GAME = "game"
@@ -84,12 +100,20 @@ class Errand(StrEnum):
 ERRANDS: dict[Errand, tuple[Behaviour, ...]] = {
     Errand.MEAL: (Behaviour.WALK, Behaviour.EAT, Behaviour.DRINK),
     Errand.RIDE: (Behaviour.WALK, Behaviour.VEHICLE, Behaviour.SNIFF),
+    Errand.WALK_OUT: (Behaviour.WALK, Behaviour.SNIFF, Behaviour.WALK),
     Errand.WATER: (Behaviour.WALK, Behaviour.DRINK),
     Errand.NAP: (Behaviour.REST, Behaviour.SLEEP),
     Errand.GAME: (Behaviour.RUN, Behaviour.PLAY, Behaviour.RUN),
     Errand.ITCH: (Behaviour.SCRATCH,),
 }
 RIDE_HOURS = (8.0, 20.0)  # local; nobody drives with the animal at night
+WALK_HOURS = (6.5, 22.0)
+AFIELD = {  # weights of what it does next while it is out with its owner, by eye
+    Behaviour.WALK: 1.0,
+    Behaviour.SNIFF: 0.6,
+    Behaviour.REST: 0.08,  # the owner stands and talks
+    Behaviour.RUN: 0.06,
+}
 MEAL_WITHIN_H = 0.75  # of the habitual hour
 MEAL_CHANCE = 0.1  # per minute of that time: 99 of 100 meals begin within it
 HUNGRY_AFTER_MIN = 180

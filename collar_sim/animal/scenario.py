@@ -58,20 +58,23 @@ class Course:
     incident: Incident | None = None
 
 
-RIDE = {Errand.RIDE: 0.3}  # asked around the clock, granted by day: about one a week
+OUTINGS = {  # asked around the clock, granted by day
+    Errand.RIDE: 0.3,  # about one a week
+    Errand.WALK_OUT: 1.7,  # one a day: Westgarth et al. 2019, doi:10.1038/s41598-019-41254-6
+}
 POWER_CUT_S = 600  # a battery pulled and put back, or a collar switched off by mistake
 COURSES: Mapping[Scenario, Course] = {
-    Scenario.CALM_DAY: Course(RIDE),
+    Scenario.CALM_DAY: Course(OUTINGS),
     Scenario.ESCAPE: Course(incident=Incident.ESCAPE),
-    Scenario.LAME_LEFT_FRONT: Course(RIDE, lasting=Anomaly.LIMP),
-    Scenario.ITCHY: Course(RIDE, lasting=Anomaly.ITCH),
+    Scenario.LAME_LEFT_FRONT: Course(OUTINGS, lasting=Anomaly.LIMP),
+    Scenario.ITCHY: Course(OUTINGS, lasting=Anomaly.ITCH),
     Scenario.SEIZURE_LIKE: Course(
         # two fits or more within a day are a cluster: Berendt 2015, doi:10.1186/s12917-015-0461-2
         episodes_per_day={Anomaly.SEIZURE: 3.0},
         incident=Incident.SEIZURE,
     ),
-    Scenario.LOST_COLLAR: Course(RIDE, incident=Incident.COLLAR_FALLS),
-    Scenario.POWER_CUT: Course(RIDE, incident=Incident.POWER_CUT),
+    Scenario.LOST_COLLAR: Course(OUTINGS, incident=Incident.COLLAR_FALLS),
+    Scenario.POWER_CUT: Course(OUTINGS, incident=Incident.POWER_CUT),
     Scenario.BUSY: Course(
         {
             Errand.RIDE: 24.0,
@@ -83,7 +86,7 @@ COURSES: Mapping[Scenario, Course] = {
         }
     ),
     Scenario.SICK: Course(
-        RIDE,
+        OUTINGS,
         episodes_per_day={
             Anomaly.LIMP: 30.0,
             Anomaly.TREMOR: 30.0,
