@@ -318,7 +318,8 @@ class Chain:
             rhythm_hz = float(rng.uniform(*motion.rhythm_hz)) * motion.scale(self._profile.mass_kg)
             roam_mps = float(rng.uniform(*motion.roam_mps))
             return Bout(behaviour, rhythm_hz, 0.0, roam_mps, pitch_deg, lean_deg)
-        froude = float(rng.uniform(*motion.froude)) * (1.0 - LAME_SLOWS_BY * now.lameness)
+        froude = math.exp(rng.uniform(*np.log(motion.froude)))  # as many slow ones as fast ones
+        froude *= 1.0 - LAME_SLOWS_BY * now.lameness
         return self._travel(behaviour, froude, pitch_deg, lean_deg)
 
     def _travel(

@@ -73,12 +73,12 @@ class Habit:
 HABITS: dict[Behaviour, Habit] = {
     Behaviour.SLEEP: Habit(1.3, 840.0, 0.5, 120, resumed=True),
     Behaviour.REST: Habit(0.50, 70.0, 0.9, 5, calm=True, resumed=True),
-    Behaviour.SNIFF: Habit(0.33, 18.0, 0.7, 4),
-    Behaviour.WALK: Habit(0.48, 36.0, 0.7, 4),
-    Behaviour.RUN: Habit(0.10, 12.0, 0.6, 4),
-    Behaviour.PLAY: Habit(0.045, 35.0, 0.7, 6),
-    Behaviour.DRINK: Habit(0.03, 18.0, 0.4, 6),
-    Behaviour.SCRATCH: Habit(0.07, 8.0, 0.4, 4),
+    Behaviour.SNIFF: Habit(0.30, 18.0, 0.7, 4),
+    Behaviour.WALK: Habit(0.42, 36.0, 0.7, 4),
+    Behaviour.RUN: Habit(0.095, 12.0, 0.6, 4),
+    Behaviour.PLAY: Habit(0.035, 35.0, 0.7, 6),
+    Behaviour.DRINK: Habit(0.025, 18.0, 0.4, 6),
+    Behaviour.SCRATCH: Habit(0.05, 8.0, 0.4, 4),
     Behaviour.EAT: Habit(0.0, 200.0, 0.35, 60),  # a bowl of dry food; 1 to 8 minutes
     Behaviour.VEHICLE: Habit(0.0, 1200.0, 0.4, 300, most_s=3600),
 }
