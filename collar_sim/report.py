@@ -22,10 +22,14 @@ class Report(Struct, kw_only=True):
     """Transmissions that never reached the broker."""
     overwritten: int
     """Messages lost because a flash was full."""
+    dropped: dict[str, int]
+    """The same by kind."""
     acked: int
     """Messages that the gateway said it has."""
     owed: int
     """Messages still in flash."""
+    off: int
+    """Collars without power at the end."""
     too_large: int
     """Messages that were never written: beyond what brokers take."""
     boots: int
@@ -65,7 +69,7 @@ class Report(Struct, kw_only=True):
 
 SUMMED = (
     *("collars", "published", "transmissions", "radio_lost", "overwritten", "acked", "owed"),
-    *("too_large", "windows", "windows_per_s", "updated", "windows_sent", "rss_mb"),
+    *("off", "too_large", "windows", "windows_per_s", "updated", "windows_sent", "rss_mb"),
     *("processes",),
 )
 HIGHEST = ("boots", "seconds", "lag_s", "max_lag_s")
@@ -81,13 +85,14 @@ def merged(parts: Sequence[Report]) -> Report:
     if not parts:
         raise ValueError("no reports to merge")
     both = structs.asdict(parts[0])
+    lived = [each for each in parts if not each.died] or parts  # the dead are far behind
     for name in SUMMED:
         both[name] = sum(getattr(each, name) for each in parts)
     for name in HIGHEST:
-        both[name] = max(getattr(each, name) for each in parts)
+        both[name] = max(getattr(each, name) for each in lived)
     for name in LOWEST:
-        both[name] = min(getattr(each, name) for each in parts)
-    for name in ("by_kind", "cpu_s"):
+        both[name] = min(getattr(each, name) for each in lived)
+    for name in ("by_kind", "dropped", "cpu_s"):
         totals: Counter[str] = Counter()
         for each in parts:
             totals.update(getattr(each, name))

@@ -1,8 +1,10 @@
 """The command ``pawmesh``: where to find each of its parts, and what comes of an error."""
 
 import asyncio
+import inspect
 import os
 import sys
+import textwrap
 
 import httpx2
 from cyclopts import App, CycloptsError
@@ -54,6 +56,23 @@ app.command(restore_command, name="restore")
 app.command(gateway_command, name="gateway")
 app.command(cloud_command, name="cloud")
 app.command(deploy_app)
+
+
+def show_examples(parent: App) -> None:
+    """Put the ``Examples:`` of each command's docstring below its options: cyclopts drops them."""
+    for name in parent:
+        if name.startswith("-"):
+            continue
+        command = parent[name]
+        show_examples(command)
+        doc = inspect.getdoc(command.default_command) or ""
+        _, found, rest = doc.partition("\nExamples:\n")
+        if found:
+            lines = textwrap.dedent(rest.partition("\n\n")[0])
+            command.help_epilogue = f"**Examples**\n\n```console\n{lines}\n```"
+
+
+show_examples(app)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from gateway.secret_file import write_private
 from gateway.sync import load_key
 from pawmesh.errors import PawmeshError
 from pawmesh.house import OWNER_EMAIL, SITE, House, require
+from pawmesh.shards import WHOLE, Shard
 
 HOME = (51.4779, -0.0015)  # latitude and longitude in degrees: Greenwich; any home will do
 HOME_RADIUS_M = 60.0  # the yard of the simulated animals, and some
@@ -92,6 +93,7 @@ def ensure_fleet(
     escapes: dict[int, float] | None = None,
     harnessed: Collection[int] = (),
     home: tuple[float, float] = HOME,
+    shard: Shard = WHOLE,
 ) -> Path:
     """The file of a simulated fleet with at least ``collars`` members, all enrolled.
 
@@ -102,27 +104,28 @@ def ensure_fleet(
         collars: How many; a fleet that has more keeps them.
         since: When the pets began to wear them, before their first message.
         seed: Of the animals.
-        name: Of the file, and the beginning of each collar's id.
+        name: Of the fleet and its file, and the beginning of each collar's id.
         escapes: Seconds of the live phase after which the member with this number runs away.
         harnessed: Numbers of the members that wear the unit on a harness, and not on a collar.
         home: Where they live: latitude and longitude in degrees.
+        shard: The part of the fleet that the file is for; it has the same collars and animals
+            as in the whole.
     """
-    path = house.fleet / f"{name}.json"
+    path = house.fleet / f"{shard.name(name)}.json"
     members: list[dict[str, Any]] = []
     if path.exists():
         members = json.loads(path.read_text())["collars"]
-    fresh = [
-        CollarKeys.make(f"{name}-{number:05d}") for number in range(len(members) + 1, collars + 1)
-    ]
+    numbers = shard.members(collars)[len(members) :]
+    fresh = [CollarKeys.make(f"{name}-{number + 1:05d}") for number in numbers]
     trusted = {"release_key": release_key(cloud)}
     known = [each | trusted for each in members]
     if not fresh:
         if known != members:  # enrolled before models came over the air
             write_private(path, json.dumps({"collars": known}, indent=1) + "\n")
         return path
-    first, members = len(members), known
-    members += [
-        _member(keys, first + index, seed, home) | trusted for index, keys in enumerate(fresh)
+    members = known + [
+        _member(keys, number, seed, home) | trusted
+        for number, keys in zip(numbers, fresh, strict=True)
     ]
     for number, after_s in (escapes or {}).items():
         members[number]["escape_after_s"] = after_s
@@ -132,14 +135,14 @@ def ensure_fleet(
         some = fresh[start : start + ENROL_AT_ONCE]
         pets = [
             {
-                "name": _pet_name(first + start + index),
+                "name": _pet_name(number),
                 "species": "dog",
                 "pet_id": f"pet-{keys.collar_id}",
                 "collar_id": keys.collar_id,
                 "public_key": keys.public_key,
                 "assigned_at": since.isoformat(),
             }
-            for index, keys in enumerate(some)
+            for number, keys in zip(numbers[start:], some, strict=False)
         ]
         require(cloud.post("/v1/enrol", json={"site_id": SITE, "pets": pets}))
     share_secrets(gateway, fresh)

@@ -1,0 +1,132 @@
+"""What the processes of a fleet came to: one report, also of those that died."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from collar_sim.firmware.flash import FLASH_FILE, RECORD_FILE
+from collar_sim.report import Report, merged
+from pawmesh.errors import NoAccess
+from pawmesh.sim.workforce import Worker
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of a fleet's run."""
+
+    report: Report
+    exit_code: int
+    """0; 1 when a process died; what all of them said, where none could begin."""
+
+
+def outcome_of(workers: Sequence[Worker]) -> Outcome:
+    """Of workers that have all ended."""
+    report = merged([_report(worker) for worker in workers])
+    codes = {worker.returncode or 0 for worker in workers}
+    refused = codes.pop() if len(codes) == 1 else 1
+    if not any(worker.died for worker in workers):
+        return Outcome(report, 0)
+    return Outcome(report, refused if refused > 0 else 1)
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write it whole or not at all.
+
+    Raises:
+        NoAccess: It cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(msgspec.to_builtins(report), indent=1) + "\n")
+        draft.replace(path)
+    except OSError as error:
+        raise NoAccess(f"--report {path}: {error.strerror}") from error
+
+
+def table(report: Report) -> list[tuple[str, str]]:
+    """The report for people: what, and how much."""
+    lost = report.radio_lost / report.transmissions if report.transmissions else 0.0
+    kinds = sorted(report.by_kind.items(), key=lambda item: -item[1])
+    pace = f"{report.real_time_factor:.2f} simulated seconds a second, "
+    pace += f"{report.lag_s:.1f} s late at the end, {report.max_lag_s:.1f} s at worst"
+    lines = [
+        ("Collars", f"{report.collars:,} in {_count(report.processes, 'process', 'processes')}"),
+        ("Simulated until", f"{report.simulated_until:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Pace", pace if report.is_live else "the present was not reached"),
+        (
+            "Messages",
+            f"{report.published:,} published, {report.acked:,} acknowledged, {report.owed:,} owed",
+        ),
+        ("By kind", ", ".join(f"{kind} {count:,}" for kind, count in kinds) or "none"),
+        (
+            "Radio",
+            f"{report.radio_lost:,} of {report.transmissions:,} transmissions lost ({lost:.1%})",
+        ),
+        ("Flash", f"{report.overwritten:,} overwritten, {report.too_large:,} too large"),
+        ("Inference", f"{report.windows:,} windows, {report.windows_per_s:,.0f} a second"),
+        ("CPU time", ", ".join(f"{stage} {part:.0%}" for stage, part in report.cpu_share.items())),
+        ("Memory", f"{report.rss_mb:,.0f} MB"),
+    ]
+    lines += [("Refused", f"{name}: {why}") for name, why in sorted(report.refused.items())]
+    lines += [("Models refused", f"{n}: {why}") for n, why in sorted(report.refused_models.items())]
+    return lines + [("Died", f"process {name}: {how}") for name, how in report.died.items()]
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _report(worker: Worker) -> Report:
+    if worker.returncode == 0:
+        with suppress(OSError, msgspec.DecodeError):
+            return msgspec.json.decode(worker.report_path.read_bytes(), type=Report)
+    return _remains(worker)
+
+
+def _remains(worker: Worker) -> Report:
+    """Of a worker that died: what its flash holds, and what it said last of the rest."""
+    pulse = worker.pulse
+    by_kind: dict[str, int] = {}
+    acked = overwritten = boots = owed = 0
+    with suppress(sqlite3.Error):  # it may have died before there was one
+        with closing(_open(worker.data_dir / RECORD_FILE)) as db:
+            by_kind = dict(db.execute("SELECT kind, count(*) FROM published GROUP BY kind"))
+        with closing(_open(worker.data_dir / FLASH_FILE)) as db:
+            acked, overwritten, boots = db.execute(
+                "SELECT coalesce(sum(acked), 0), coalesce(sum(overwritten), 0), "
+                "coalesce(max(boot), 0) FROM collar"
+            ).fetchone()
+            owed = db.execute("SELECT count(*) FROM log").fetchone()[0]
+    return Report(
+        collars=pulse.collars if pulse else 0,
+        published=sum(by_kind.values()),
+        by_kind=by_kind,
+        transmissions=pulse.transmissions if pulse else 0,
+        radio_lost=pulse.radio_lost if pulse else 0,
+        overwritten=overwritten,
+        acked=acked,
+        owed=owed,
+        too_large=0,
+        boots=boots,
+        seconds=pulse.seconds if pulse else 0.0,
+        windows=0,
+        windows_per_s=0.0,
+        simulated_until=pulse.simulated_until if pulse else datetime.fromtimestamp(0, UTC),
+        is_live=pulse.is_live if pulse else False,
+        refused={},
+        refused_models={},
+        updated=0,
+        windows_sent=by_kind.get("window", 0),
+        died={worker.name: worker.died or "it left no report"},
+    )
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
