@@ -35,6 +35,18 @@ class Observation(Answer):
     observed_at: AwareDatetime
 
 
+class Power(Answer):
+    """The collar's battery as it last reported it."""
+
+    observed_at: AwareDatetime
+    battery_pct: float
+    days_left: float | None
+    charging: bool
+    span_s: float
+    joules: dict[str, float]
+    """Where the energy of ``span_s`` went, the largest part first."""
+
+
 class Pet(Answer):
     """A pet now."""
 
@@ -53,6 +65,8 @@ class Pet(Answer):
     """What the owner said it did then, if they did."""
     anomaly: float | None
     battery_pct: float | None
+    power: Power | None = None
+    """Nothing where the collar, or an older gateway, does not say."""
     stale: bool
     place: Place | None
     observations: list[Observation]

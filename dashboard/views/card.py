@@ -11,6 +11,7 @@ from dashboard.markup import Html, chip, icon, joined, note, tag
 from dashboard.pictures import day_ribbon, own_colour
 from dashboard.places import origin_of, whereabouts, zones_of
 from dashboard.views.correct import choose, chosen_span, draw_correction
+from dashboard.views.energy import energy_strip
 from dashboard.watch import Look
 from dashboard.words import (
     NOT_A_DIAGNOSIS,
@@ -66,6 +67,8 @@ def draw_card(pet: Pet, look: Look, now: datetime, zone: tzinfo, *, foldable: bo
             st.html(note("timeline", "No minute of the last day has arrived yet."))
         else:
             _draw_day(pet, stretches, now, zone)
+        if pet.power is not None:
+            st.html(energy_strip(pet.power))
         draw_correction(pet, look, now, zone)
 
 

@@ -12,7 +12,8 @@ from gateway.api.dependencies import HouseholdDep, Limit, OwnPet, StoreDep
 from gateway.wire.codec import EARLIEST
 from gateway.wire.topics import ID_PATTERN, Kind
 
-SHOWN_KINDS = (Kind.EPOCH, Kind.FIX, Kind.EVENT)
+SHOWN_KINDS = (Kind.EPOCH, Kind.FIX, Kind.EVENT)  # what a pet did; others only when asked for
+ASKED_KINDS = frozenset({*SHOWN_KINDS, Kind.POWER})
 DEFAULT_SPAN = timedelta(days=1)
 
 router = APIRouter()
@@ -34,8 +35,11 @@ async def history(
     until: AwareDatetime | None = None,
     limit: Limit = 2_000,
 ) -> list[views.HistoryEntry]:
-    """A pet's epochs, fixes and events of the last day, or of the time asked for."""
-    kinds = [each for each in kind or SHOWN_KINDS if each in SHOWN_KINDS]
+    """A pet's epochs, fixes and events of the last day, or of the time asked for.
+
+    With ``kind=power`` also what its collar said of its battery.
+    """
+    kinds = [each for each in kind or SHOWN_KINDS if each in ASKED_KINDS]
     upto = until or datetime.now(UTC) + timedelta(seconds=1)
     start = since or max(upto, EARLIEST + DEFAULT_SPAN) - DEFAULT_SPAN
     return await store.read(

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel
 
+from gateway.api.power import PowerView, power
 from gateway.corrections import corrected
 from gateway.registry import Household
 from gateway.store import from_us, to_us
@@ -62,6 +63,8 @@ class PetView(BaseModel):
     odba_g: float | None
     anomaly: float | None
     battery_pct: float | None
+    power: PowerView | None
+    """What its collar said of the battery and of where the energy went, once an hour."""
     stale: bool
     """Nothing was heard for five minutes."""
     place: Place | None
@@ -251,6 +254,7 @@ def _pet(
         odba_g=None,
         anomaly=None,
         battery_pct=None,
+        power=power(db, household, collar.pet_id),
         stale=now - from_us(heard_us) > STALE_AFTER,
         place=None,
         observations=_observations(db, collar.pet_id),

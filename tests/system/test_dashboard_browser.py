@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from gateway.wire.messages import ActivityEpoch
+from gateway.wire.messages import ActivityEpoch, Power
 from gateway.wire.topics import Kind
 from tests.system.dashboard_kit import (
     EMAIL,
@@ -144,11 +144,21 @@ async def sees_them_move(household: Household, bella: object, page: Page) -> Non
         battery_pct=7.0,
     )
     bella.messages.append((Kind.EPOCH, run))  # type: ignore[attr-defined]
+    power = Power(
+        **{"collar_id": "c1", "boot": 1, "seq": len(bella.messages), "observed_at": at},  # type: ignore[attr-defined]
+        period_s=3_600.0,
+        battery_pct=7.0,
+        days_left=1.04,
+        joules={"gnss": 6.0, "wifi": 3.0, "imu": 1.0},
+    )
+    bella.messages.append((Kind.POWER, power))  # type: ignore[attr-defined]
     moved = fix("c1", len(bella.messages), at, 31.0, 4.0)  # type: ignore[attr-defined]
     bella.messages.append((Kind.FIX, moved))  # type: ignore[attr-defined]
     await deliver(household.home, bella)  # type: ignore[arg-type]
     await expect(card.locator(".pm-doing")).to_contain_text("Running")
     await expect(card.locator(".pm-chips")).to_contain_text("7 %")
+    await expect(card.locator(".pm-energy")).to_contain_text("Battery lasts about 25 hours")
+    await expect(card.locator(".pm-energy .pm-key").first).to_have_text("Satellite position60 %")
     await expect(pet).not_to_have_attribute("data-x", before or "")
     assert await scale.text_content() == chosen
     assert await page.evaluate("window.sameDocument")
