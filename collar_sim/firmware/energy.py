@@ -28,9 +28,10 @@ J_PER_MAC = 2e-9  # int8 on a Cortex-M4 class core: MLPerf Tiny 0.7, NUCLEO-L4R5
 
 IMU_W = 685e-6 * 1.8  # BMI270 data sheet 1.5: both sensors, normal mode
 
-# u-blox MAX-M10S: 25 mW in continuous tracking. While it searches a receiver takes a tenth more
-# (SAM-M8Q data sheet R04, table 8: 32 mA beside 29), and here it searches nearly always.
-GNSS_W = 25e-3 * 32 / 29
+# u-blox MAX-M10S: 25 mW in continuous tracking; searching takes a tenth more (SAM-M8Q data sheet
+# R04, table 8: 32 mA beside 29).
+GNSS_TRACKING_W = 25e-3
+GNSS_ACQUIRING_W = GNSS_TRACKING_W * 32 / 29
 GNSS_BACKUP_W = 10e-6 * 3.0  # by eye: clock and ephemerides kept while it is off
 
 # ESP32-C3: associated, auto light-sleep, DTIM 10: 0.31 mA; deep sleep 4.8 uA (ESP-IDF guide "Low
@@ -95,10 +96,14 @@ class Use:
     """Multiplications of the models in all of them."""
     messages: int = 0
     """Written and sealed."""
-    gnss_s: float = 0.0
+    acquiring_s: float = 0.0
+    """The GNSS receiver searched."""
+    tracking_s: float = 0.0
+    """It was on and had a fix."""
     wifi_s: float = 0.0
     """In reach of the access point, and associated with it."""
     wifi_scans: int = 0
+    """Times it listened for the access point while it was associated with none."""
     exchanges: tuple[Exchange, ...] = ()
 
 
@@ -117,7 +122,7 @@ def joules(use: Use) -> dict[str, float]:
         Part.MCU: busy_s * ACTIVE_W,
         Part.INFERENCE: use.macs * J_PER_MAC,
         Part.IMU: on_s * IMU_W,
-        Part.GNSS: use.gnss_s * GNSS_W,
+        Part.GNSS: use.acquiring_s * GNSS_ACQUIRING_W + use.tracking_s * GNSS_TRACKING_W,
         Part.WIFI: use.wifi_s * WIFI_IDLE_W
         + use.wifi_scans * WIFI_SCAN_J
         + len(wifi) * WIFI_AWAKE_J

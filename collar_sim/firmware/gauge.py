@@ -8,6 +8,7 @@ from collar_sim.firmware.battery import REPORT_MINUTES, Battery
 from collar_sim.firmware.energy import Use, joules
 from collar_sim.firmware.macs import macs_of
 from collar_sim.firmware.minute import MINUTE, Draft
+from collar_sim.firmware.positioning import ReceiverUse
 from collar_sim.firmware.slots import ACTIVITY, ANOMALY, ModelSlots
 from collar_sim.firmware.uploads import Uploads, exchanges
 from gateway.wire.topics import Kind
@@ -21,8 +22,7 @@ class Worked:
     powered_s: float
     windows: int
     """That do not overlap; the activity model looks at those between them too."""
-    gnss_s: float
-    wifi_scans: int
+    receiver: ReceiverUse
     at_home: Sequence[bool]
     """Of each second, whether the home's WiFi is heard."""
 
@@ -65,9 +65,10 @@ class Gauge:
             windows=3 * worked.windows - 1 if worked.windows else 0,
             macs=macs_of_minute(slots, worked.windows) if worked.windows else 0,
             messages=len(said),
-            gnss_s=worked.gnss_s,
+            acquiring_s=worked.receiver.acquiring_s,
+            tracking_s=worked.receiver.tracking_s,
             wifi_s=min(worked.powered_s, float(sum(worked.at_home))),
-            wifi_scans=worked.wifi_scans,
+            wifi_scans=worked.receiver.wifi_scans,
             exchanges=sent,
         )
         self.battery = self.battery.after(joules(use), use.span_s)

@@ -23,6 +23,7 @@ from collar_sim.firmware.energy import (
 )
 from collar_sim.firmware.gauge import Gauge, Worked, macs_of_minute
 from collar_sim.firmware.minute import Draft
+from collar_sim.firmware.positioning import ReceiverUse
 from collar_sim.firmware.slots import ModelSlots
 from collar_sim.firmware.uploads import Uploads, exchanges
 from gateway.wire.topics import Kind
@@ -30,7 +31,9 @@ from gateway.wire.topics import Kind
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TEN = Uploads(timedelta(minutes=10))
 AT_HOME, AWAY = [True] * 60, [False] * 60
-WORKED = Worked(start_at=AT, powered_s=60.0, windows=15, gnss_s=3.0, wifi_scans=0, at_home=AT_HOME)
+WORKED = Worked(
+    start_at=AT, powered_s=60.0, windows=15, receiver=ReceiverUse(2, 1), at_home=AT_HOME
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +56,8 @@ uses = st.builds(
     windows=st.integers(0, 50),
     macs=st.integers(0, 10**7),
     messages=st.integers(0, 20),
-    gnss_s=st.floats(0, 60),
+    acquiring_s=st.floats(0, 30),
+    tracking_s=st.floats(0, 30),
     wifi_s=st.floats(0, 60),
     wifi_scans=st.integers(0, 4),
     exchanges=st.lists(
@@ -158,7 +162,7 @@ def test_an_hour_is_reported_once_with_all_that_it_took(slots: ModelSlots) -> No
 
 def test_a_collar_that_is_off_reports_nothing(slots: ModelSlots) -> None:
     gauge = Gauge(Battery(50.0), Uploads(), phase=1)
-    off = replace(WORKED, powered_s=0.0, windows=0, gnss_s=0.0, at_home=AWAY)
+    off = replace(WORKED, powered_s=0.0, windows=0, receiver=ReceiverUse(), at_home=AWAY)
     assert gauge.minute(off, [], slots) == []
     assert gauge.battery.pct < 50.0
 
@@ -173,7 +177,7 @@ def test_uploads_in_batches_take_less_and_so_do_nights_without_the_receiver(
             gauge.minute(replace(worked, start_at=at), [replace(EPOCH, release_at=at)], slots)
         return 100.0 - gauge.battery.pct
 
-    dark = replace(WORKED, gnss_s=0.0)
+    dark = replace(WORKED, receiver=ReceiverUse())
     assert taken(TEN, dark) < taken(Uploads(), dark) < taken(Uploads(), WORKED)
     away = replace(WORKED, at_home=AWAY)
     assert taken(TEN, away) < 0.6 * taken(Uploads(), away)
