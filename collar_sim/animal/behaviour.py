@@ -99,6 +99,8 @@ class Mood:
     left_s: int
     plan: tuple[Behaviour, ...] = ()
     """What an errand still asks for."""
+    resumed_s: int = 0
+    """How much is left of what a scratch interrupted."""
     fed_min: int = 0
     """Minute of the last meal, since 1970."""
     leaving: bool = False
@@ -235,12 +237,13 @@ class Chain:
                 errand = asked
         if errand is None or not self._is_granted(errand, now):
             return mood
+        was, left_s = mood.bout, mood.left_s
         fed_min = now.minute_index if errand is Errand.MEAL else mood.fed_min
         leaving = errand is Errand.WALK_OUT
-        plan = ERRANDS[errand]
-        if errand is Errand.ITCH and HABITS[mood.bout.behaviour].resumed:
-            plan = (*plan, mood.bout.behaviour)
-        return replace(mood, left_s=0, plan=plan, fed_min=fed_min, leaving=leaving)
+        mood = replace(mood, left_s=0, plan=ERRANDS[errand], fed_min=fed_min, leaving=leaving)
+        if errand is Errand.ITCH and HABITS[was.behaviour].resumed:
+            return replace(mood, plan=(*mood.plan, was.behaviour), resumed_s=left_s)
+        return mood
 
     def _is_granted(self, errand: Errand, now: Now) -> bool:
         """Whether this is the place and hour for it."""
@@ -268,6 +271,8 @@ class Chain:
             behaviour, plan = self._next(mood.bout.behaviour, now, rng), ()
         bout = self._bout(behaviour, now, rng)
         length_s = self._length_s(bout, now, rng)
+        if mood.resumed_s and not plan and HABITS[behaviour].resumed:
+            length_s, mood = mood.resumed_s, replace(mood, resumed_s=0)
         if behaviour is Behaviour.VEHICLE:
             bout = replace(bout, ride=draw_ride(length_s, rng))
         bout = replace(bout, leaving=mood.leaving)
@@ -337,12 +342,13 @@ class Chain:
 
     def _struck(self, mood: Mood, sudden: Sudden, rng: np.random.Generator) -> Mood:
         """It runs away, or a fit begins: whatever it was doing is over."""
+        mood = replace(mood, plan=(), leaving=False, resumed_s=0)
         if sudden.incident is Incident.ESCAPE:
             froude = ESCAPE_FROUDE * rng.lognormal(0.0, 0.1)
             bout = self._travel(Behaviour.RUN, froude, -10.0, 0.0)
             left_s = math.ceil(ESCAPE_M / bout.speed_mps)
             away = replace(bout, away=True)
-            return replace(mood, bout=away, left_s=left_s, plan=(), at_large=True)
+            return replace(mood, bout=away, left_s=left_s, at_large=True)
         side = 1.0 if rng.random() < 0.5 else -1.0
         bout = Bout(
             Behaviour.REST,  # the nearest word there is; the truth of the fit is `Segment.episode`
@@ -351,7 +357,7 @@ class Chain:
             lean_deg=side * FIT_LEAN_DEG,
             fit=replace(sudden.fit, phase=Phase.TONIC),
         )
-        return replace(mood, bout=bout, left_s=int(rng.integers(*TONIC_S)), plan=(), leaving=False)
+        return replace(mood, bout=bout, left_s=int(rng.integers(*TONIC_S)))
 
     def _after_phase(self, mood: Mood, now: Now, rng: np.random.Generator) -> Mood:
         """A fit's jerks follow its cramp, and long rest follows the jerks."""
