@@ -110,8 +110,8 @@ class Animal:
         self._seed = seed
         self._here = neighbourhood(home)
         self._course = course
-        temperament = draw_temperament(self._rng(0, TEMPER))
-        self._chain = Chain(profile, temperament, home[1], course.errands_per_day)
+        self._temperament = draw_temperament(self._rng(0, TEMPER))
+        self._chain = Chain(profile, self._temperament, home[1], course.errands_per_day)
         self._incident_s = None if incident_at is None else int(incident_at.timestamp())
         self._baseline = draw_baseline(profile, self._rng(0, BODY))
         self._lasting = lasting_episode(course.lasting, self._rng(0, HEALTH))
@@ -243,7 +243,8 @@ class Animal:
         )
 
     def _about(self, minute_index: int) -> Wandering:
-        return Wandering(self._here, self.profile.species, self._chain.local_hour(minute_index))
+        hour, boldness = self._chain.local_hour(minute_index), self._temperament.boldness
+        return Wandering(self._here, self.profile.species, hour, boldness)
 
     def _wrong(self, state: State) -> tuple[Episode, Sudden | None]:
         """What is wrong in a minute, and what comes over the animal within it."""

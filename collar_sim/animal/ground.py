@@ -72,6 +72,11 @@ class Rect:
         """Whether a point lies in it."""
         return self.left < along_m < self.right and self.near < across_m < self.far
 
+    def surrounds(self, left: float, right: float, near: float, far: float) -> bool:
+        """Whether all of another rectangle lies in it."""
+        beside = self.left < left and right < self.right
+        return beside and self.near < near and far < self.far
+
     def spot(self, rng: np.random.Generator, margin_m: float = 0.0) -> tuple[float, float]:
         """A point in it, anywhere."""
         along, across = rng.random(2)
@@ -121,6 +126,10 @@ class Neighbourhood:
 
     def ground(self, along_m: FloatArray, across_m: FloatArray) -> GroundArray:
         """What lies at each point."""
+        ends_m = along_m.min(), along_m.max(), across_m.min(), across_m.max()
+        for rect, ground in ((self.house, Ground.HOUSE), (self.garden, Ground.GARDEN)):
+            if rect.surrounds(*ends_m):  # most minutes of a life are spent in one of the two
+                return np.full(along_m.shape, ground, np.int8)
         found = np.full(along_m.shape, Ground.PLOTS, np.int8)
         street = self.nearest(self.streets_m, across_m)
         crossing = self.nearest(self.crossings_m, along_m)

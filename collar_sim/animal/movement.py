@@ -91,6 +91,8 @@ class Wandering:
     species: Species
     hour: float
     """Local."""
+    boldness: float = 1.0
+    """See `temperament`; how far a cat roams."""
 
     def at_first(self, rng: np.random.Generator) -> Place:
         """Somewhere at home."""
@@ -120,7 +122,7 @@ class Wandering:
             return self.here.house.spot(rng, MARGIN_M)
         if self.species is Species.DOG:
             return self.here.garden.spot(rng, MARGIN_M)
-        along, across = rng.normal((0.0, 0.0), ROAM_M).tolist()
+        along, across = rng.normal((0.0, 0.0), ROAM_M * self.boldness).tolist()
         return along, across
 
 

@@ -7,6 +7,7 @@ far from home, the receiver stays on; while it is calm, it sleeps between fixes.
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ CALM_S = 30
 ALERT_S = 5  # an escape alert needs two fixes: ten seconds
 AT_HOME_S = 5  # between two times it listens for the access point that it heard
 AWAY_S = 30  # ditto when it did not hear it
+WATCHFUL_S = 30  # after it lost the access point, until it knows where the pet is heading
 LEAD_S = 1  # a hot start takes that long: the receiver is on before the fix is due
 GIVE_UP_S = 90  # without a fix; indoors there is none, and listening costs most of all
 RETRY_S = 120
@@ -52,7 +54,17 @@ class ReceiverUse:
     starts: dict[Start, int] = field(default_factory=dict[Start, int])
     """How often it was turned on, by what it still knew."""
     wifi_scans: int = 0
-    """How often the collar listened for the home's access point, on that one channel."""
+    """How often it listened for an access point that it was not associated with, on one channel."""
+
+    def __add__(self, other: "ReceiverUse") -> "ReceiverUse":
+        """Of both together."""
+        starts = Counter(self.starts) + Counter(other.starts)
+        return ReceiverUse(
+            self.acquiring_s + other.acquiring_s,
+            self.tracking_s + other.tracking_s,
+            dict(starts),
+            self.wifi_scans + other.wifi_scans,
+        )
 
     @property
     def gnss_on_s(self) -> int:
@@ -113,10 +125,15 @@ class Positioning:
         self._heard_s: int | None = None
         self._is_home = False
         self._is_alert = False
+        self._watch_until_s = 0
         self._last_s: int | None = None
 
     def minute(
-        self, minute: AnimalMinute, window_vedba_g: list[float], after_s: int = -1
+        self,
+        minute: AnimalMinute,
+        window_vedba_g: list[float],
+        after_s: int = -1,
+        until_s: int = 60,
     ) -> tuple[list[TimedFix], ReceiverUse]:
         """The fixes of a minute, and what they asked of the hardware.
 
@@ -124,6 +141,7 @@ class Positioning:
             minute: What there is to be heard at each second.
             window_vedba_g: Of each window of the minute; known at its end.
             after_s: Second of this minute at which the collar started, for the first minute.
+            until_s: Second at which its power went.
         """
         fixes: list[TimedFix] = []
         starts: dict[Start, int] = {}
@@ -133,7 +151,7 @@ class Positioning:
             self._due_s = start_s + after_s + 1 + self._phase_s
         runs = [vedba_g > RUN_VEDBA_G for vedba_g in window_vedba_g]
         receiver = self._receiver
-        for second in range(after_s + 1, 60):
+        for second in range(after_s + 1, until_s):
             now_s = start_s + second
             if now_s >= self._look_s:
                 scans += not self._is_home  # one that it is associated with it hears anyway
@@ -172,6 +190,7 @@ class Positioning:
         elif self._is_home:  # just lost: is it still near?
             self._is_alert = True
             self._due_s = now_s
+            self._watch_until_s = now_s + WATCHFUL_S
         self._is_home = is_heard
         self._look_s = now_s + (AT_HOME_S if is_heard else AWAY_S)
 
@@ -189,7 +208,8 @@ class Positioning:
     def _plan(self, now_s: int, seen: Measurement) -> None:
         """After a fix: when the next one is due, and whether to stay on for it."""
         self._last_s = now_s
-        self._is_alert = seen.speed_mps > WALK_MPS or self._from_home_m(seen) > NEAR_M
+        moves, is_far = seen.speed_mps > WALK_MPS, self._from_home_m(seen) > NEAR_M
+        self._is_alert = moves or is_far or now_s < self._watch_until_s
         self._due_s = now_s + (ALERT_S if self._is_alert else CALM_S)
         if not self._is_alert:
             self._receiver.turn_off()
