@@ -22,6 +22,7 @@ from collar_sim.firmware.slots import Engine
 from collar_sim.firmware.uplink import Link, Uplink
 from collar_sim.fleet_file import FleetFile, Member
 from collar_sim.installation import Installation, Unit
+from collar_sim.power_switch import PowerSwitch
 from collar_sim.production import Production, unpack_carried
 from collar_sim.wearer import Carried, Wearer
 from gateway.wire.session import BrokerUrl
@@ -74,6 +75,7 @@ class Assembly:
     shelf: Shelf
     installation: Installation
     production: Production
+    switch: PowerSwitch
     refused: dict[str, str]
 
 
@@ -108,6 +110,7 @@ def assemble(options: FleetOptions, fleet: FleetFile, flash: Flash) -> Assembly:
         shelf,
         Installation(shelf, units),
         Production(wearers, until),
+        PowerSwitch(flash, units),
         dict(fleet.refused),
     )
 

@@ -16,6 +16,7 @@ import structlog
 
 from collar_sim.assembly import NVM_CARRIED, NVM_UNTIL, Assembly
 from collar_sim.firmware.collar import Collar
+from collar_sim.firmware.duty import PowerChange
 from collar_sim.firmware.flash import Flash, FlashLog
 from collar_sim.firmware.minute import MINUTE, Draft
 from collar_sim.production import FleetMinute
@@ -53,7 +54,7 @@ class Fleet:
         self._watch = parts.production.watch
         self._tally = Tally(parts, flash, self._watch)
         self._collars = {wearer.collar.collar_id: wearer.collar for wearer in parts.wearers}
-        self._pending: deque[tuple[Draft, Collar]] = deque()
+        self._pending: deque[tuple[Draft | PowerChange, Collar]] = deque()
         self._minutes: deque[FleetMinute] = deque()
         """Produced, and not yet over."""
         self._until = parts.until
@@ -200,7 +201,10 @@ class Fleet:
                 return
             draft, collar = self._pending.popleft()
             try:
-                collar.say(draft)
+                if isinstance(draft, PowerChange):
+                    self._parts.switch.turn(collar, draft)
+                else:
+                    collar.say(draft)
             except Exception as error:  # one collar's trouble is not the fleet's
                 self._parts.production.failed[collar.collar_id] = repr(error)
                 log.exception("collar.failed", collar_id=collar.collar_id)
@@ -256,7 +260,8 @@ class Fleet:
     async def _settle(self, limit_s: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
-                while any(map(len, self._flash.logs.values())):  # noqa: ASYNC110 - as in _room
+                heard = [each for each in self._collars.values() if each.is_on]
+                while any(len(each.flash) for each in heard):  # noqa: ASYNC110 - as in _room
                     await asyncio.sleep(ROOM_POLL_S)
 
 

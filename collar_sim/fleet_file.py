@@ -2,7 +2,8 @@
 
 ``{"collars": [{"collar_id", "signing_key", "salt_secret", "animal_seed", "lat_deg", "lon_deg"}]}``;
 optional per collar: ``scenario``, ``incident_after_s`` (of the live phase; ``escape_after_s`` alone
-means the scenario ``escape`` as well), ``models`` (a folder of packages of its own), ``wear``
+means the scenario ``escape`` as well), ``faults`` (what breaks, and when: see
+`collar_sim.firmware.faults`), ``models`` (a folder of packages of its own), ``wear``
 (``collar`` or ``harness``), ``release_key`` (whose models it believes: Ed25519 public key, hex;
 without it, it takes none over the air). An entry that is wrong is refused with a reason, and the
 others run.
@@ -18,6 +19,7 @@ from msgspec import Meta, Struct
 
 from collar_sim.animal import Scenario, Wear
 from collar_sim.errors import CollarRefused, FleetFileError
+from collar_sim.firmware.faults import Fault
 from collar_sim.firmware.sealer import SealingKey
 from gateway.wire.scalars import Id
 
@@ -40,6 +42,8 @@ class Member(Struct, frozen=True, kw_only=True):
     """Seconds of the live phase until what the scenario tells of happens; None: 60."""
     escape_after_s: Annotated[float, Meta(ge=0)] | None = None
     """Seconds of the live phase until it leaves; alone it means the scenario ``escape``."""
+    faults: list[Fault] = []
+    """What breaks, and when."""
     models: str | None = None
     wear: Wear = Wear.COLLAR
     """Where the unit is worn; what ships knows the collar only."""

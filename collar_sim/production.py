@@ -12,17 +12,18 @@ import structlog
 
 from collar_sim.animal import AnimalMinute
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.minute import MINUTE, Draft, look
+from collar_sim.firmware.duty import PowerChange
+from collar_sim.firmware.minute import MINUTE, Draft, Seen, look
 from collar_sim.firmware.slots import ModelSlots
 from collar_sim.stages import Stage, Stopwatch
-from collar_sim.wearer import Carried, Produced, Wearer
+from collar_sim.wearer import Carried, Produced, Sensed, Wearer
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 BATCH = 64  # collars per pass through the models: 960 windows, 2.3 MB of samples: fits a cache
 
 NO_SAMPLES = np.empty((0, 6), np.float32)
-Lived = list[tuple[Wearer, AnimalMinute]]
+Lived = list[tuple[Wearer, Sensed]]
 
 _carried = msgspec.msgpack.Decoder(dict[str, Carried])
 _encode = msgspec.msgpack.Encoder().encode
@@ -33,7 +34,7 @@ class FleetMinute:
     """One minute of all collars."""
 
     start_at: datetime
-    drafts: list[tuple[Draft, Collar]]
+    drafts: list[tuple[Draft | PowerChange, Collar]]
     """In the order of their release."""
     truth: list[tuple[str, AnimalMinute, float]]
     """Collar, what really happened (without the samples), battery in %; empty unless wanted."""
@@ -100,10 +101,8 @@ class Production:
         with self.watch.timing(Stage.MODELS):
             return self._seen(slots, lived, start_at)
 
-    def _lived(
-        self, wearers: list[Wearer], start_at: datetime
-    ) -> list[tuple[Wearer, AnimalMinute]]:
-        lived: list[tuple[Wearer, AnimalMinute]] = []
+    def _lived(self, wearers: list[Wearer], start_at: datetime) -> Lived:
+        lived: Lived = []
         for wearer in wearers:
             try:
                 lived.append((wearer, wearer.live(start_at)))
@@ -117,7 +116,7 @@ class Production:
         if not lived:
             return []
         after_s = int((self._after_at - start_at).total_seconds())
-        seen = look(slots, [minute for _, minute in lived])
+        lived, seen = self._looked(slots, lived)
         made: list[tuple[Wearer, Produced]] = []
         for (wearer, minute), each in zip(lived, seen, strict=True):
             try:
@@ -125,6 +124,21 @@ class Production:
             except Exception as error:
                 self._drop(wearer, error)
         return made
+
+    def _looked(self, slots: ModelSlots, lived: Lived) -> tuple[Lived, list[Seen]]:
+        """Those whose minute the models could bear, and what they made of it."""
+        try:
+            return lived, look(
+                slots,
+                [sensed for _, sensed in lived],
+                np.stack([sensed.sound for _, sensed in lived]),
+            )
+        except Exception as error:  # one collar's samples are not the batch's
+            if len(lived) == 1:
+                self._drop(lived[0][0], error)
+                return [], []
+        alone = [self._looked(slots, [each]) for each in lived]
+        return [pair for kept, _ in alone for pair in kept], [s for _, seen in alone for s in seen]
 
     def _drop(self, wearer: Wearer, error: Exception) -> None:
         self.failed[wearer.collar.collar_id] = repr(error)

@@ -1,6 +1,7 @@
 """Counts of a running fleet: a report at its end, and a pulse whenever someone looks."""
 
 import time
+from collections import Counter
 from datetime import datetime
 
 import psutil
@@ -78,8 +79,10 @@ class Tally:
             transmissions=parts.link.transmissions,
             radio_lost=parts.link.radio_lost,
             overwritten=sum(log.overwritten for log in logs),
+            dropped=dict(sum((log.dropped for log in logs), Counter[str]())),
             acked=sum(log.acked for log in logs),
             owed=sum(map(len, logs)),
+            off=len(parts.switch.off),
             too_large=sum(wearer.collar.too_large for wearer in parts.wearers),
             boots=max((log.boot for log in logs), default=0),
             seconds=round(seconds, 3),

@@ -3,21 +3,30 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
 from msgspec import Struct
 
 from collar_sim.animal import Animal, AnimalMinute, Scenario
 from collar_sim.animal.animal import State
+from collar_sim.animal.imu import Samples
 from collar_sim.animal.scenario import COURSES
+from collar_sim.firmware.battery import Battery
 from collar_sim.firmware.bouts import Runs, count
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.minute import Draft, Seen, drafts
-from collar_sim.firmware.positioning import Positioning
-from collar_sim.firmware.power import Battery
+from collar_sim.firmware.duty import Duty, PowerChange, since_boot
+from collar_sim.firmware.faults import Faults
+from collar_sim.firmware.gauge import Gauge, Worked
+from collar_sim.firmware.minute import Draft, Seen, drafts, sensor_drafts
+from collar_sim.firmware.positioning import Positioning, ReceiverUse, TimedFix
 from collar_sim.firmware.sampling import window_drafts
+from collar_sim.firmware.sensor_check import BoolArray, SensorWatch, sound_seconds, without
 from collar_sim.firmware.slots import ModelSlots
+from collar_sim.firmware.uploads import Uploads
 from collar_sim.fleet_file import Member
+from gateway.wire.codec import EARLIEST
 
 SEED_STRIDE = 1_000_003  # so that the fleet's seed gives every member another life
+SECONDS = np.arange(60)
 INCIDENT_AFTER_S = 60.0  # of the live phase, where nobody says when
 
 
@@ -29,6 +38,20 @@ class Carried(Struct, frozen=True):
     incident_at: datetime | None = None
     runs: Runs = {}
     """Bouts that may go on."""
+    kept_bytes: float = 0.0
+    """See `Gauge.kept_bytes`."""
+
+
+@dataclass(frozen=True)
+class Sensed:
+    """One member's minute as its collar had it."""
+
+    truth: AnimalMinute
+    imu: Samples
+    """Shape (1500, 6), without anything that is no number."""
+    sound: BoolArray
+    """Shape (60,), in which seconds there were samples to be believed."""
+    duty: Duty
 
 
 @dataclass
@@ -36,7 +59,7 @@ class Produced:
     """One member's minute, ready to be released."""
 
     truth: AnimalMinute
-    drafts: list[Draft]
+    drafts: list[Draft | PowerChange]
     battery_pct: float
 
 
@@ -59,25 +82,34 @@ class Wearer:
         self._scenario = member.scenario or (Scenario.ESCAPE if escapes else scenario)
         self._home = (member.lat_deg, member.lon_deg)
         self._positioning = Positioning(self._home, self._seed)
-        self._battery = Battery.drawn(self._seed)
+        self._gauge = Gauge(Battery.drawn(self._seed), Uploads(), self._seed)
         self._incident_at: datetime | None = None
         self._runs: Runs = {}
+        self._sensor = SensorWatch()
+        self._faults = Faults((), EARLIEST)
+        self._was_on = self._had_battery = True
         self._animal = self._draw(None)
 
     def carried(self) -> Carried:
         """What to remember."""
-        return Carried(self._animal.state, self._battery, self._incident_at, self._runs)
+        gauge = self._gauge
+        return Carried(
+            self._animal.state, gauge.battery, self._incident_at, self._runs, gauge.kept_bytes
+        )
 
     def resume(self, carried: Carried, minute_index: int) -> None:
         """Go on from what was remembered, if it belongs to this minute (since 1970)."""
-        self._battery, self._incident_at = carried.battery, carried.incident_at
+        self._gauge.battery, self._gauge.kept_bytes = carried.battery, carried.kept_bytes
+        self._incident_at = carried.incident_at
         state = carried.animal
         belongs = state is not None and state.minute_index == minute_index
         self._runs = carried.runs if belongs else {}
         self._animal = self._draw(state if belongs else None)
 
     def go_live(self, live_at: datetime) -> None:
-        """The present is met: what the scenario tells of gets its instant."""
+        """The present is met: what the scenario tells of gets its instant, and what breaks."""
+        self._faults = Faults(self.member.faults, live_at)
+        self.collar.clock.jumps = self._faults.jumps
         if self._incident_at is not None or COURSES[self._scenario].incident is None:
             return
         after_s = self.member.incident_after_s
@@ -96,20 +128,61 @@ class Wearer:
         self.slots = self.next_slots
         self._windows_per_hour = self.collar.windows_per_hour
 
-    def live(self, start_at: datetime) -> AnimalMinute:
-        """The animal's next minute."""
-        return self._animal.minute(start_at)
+    def live(self, start_at: datetime) -> Sensed:
+        """The animal's next minute, as the collar has it."""
+        truth = self._animal.minute(start_at)
+        on = truth.powered & ~self._faults.is_down(start_at)
+        duty = Duty(on, truth.powered, self._was_on, self._had_battery)
+        said = self._faults.spoilt(truth.imu, start_at)
+        sound = sound_seconds(said) & on
+        return Sensed(truth, without(said, sound), sound, duty)
 
-    def report(self, minute: AnimalMinute, seen: Seen, after_s: int) -> Produced:
+    def report(self, sensed: Sensed, seen: Seen, after_s: int) -> Produced:
         """What the collar has to say about a minute of which it saw the part after a second."""
-        fixes = self._positioning.minute(minute, seen.window_vedba_g, after_s)
-        self._battery = self._battery.after_minute(len(fixes))
+        minute, duty, start_at = sensed.truth, sensed.duty, sensed.truth.start_at
+        since_s = duty.since_s or 0
+        if duty.is_cut:
+            self._runs, self._sensor = {}, SensorWatch()
+            seen = since_boot(seen, since_s)
+        fixes, use = self._located(sensed, seen, after_s)
         bouts, self._runs = count(self._runs, seen.each_second)
-        said = drafts(minute.start_at, seen, fixes, self._battery.pct, bouts)
+        said = drafts(start_at, seen, fixes, self._gauge.battery.pct, bouts, since_s)
+        said += sensor_drafts(self._sensor.minute(sensed.sound, duty.on, start_at))
         said += window_drafts(
-            minute.start_at, minute.imu, seen, self._windows_per_hour, self.collar.collar_id
+            start_at,
+            sensed.imu,
+            seen,
+            self._windows_per_hour,
+            self.collar.collar_id,
+            sensed.sound & (since_s <= SECONDS),
         )
-        return Produced(minute, said, self._battery.pct)
+        worked = Worked(
+            start_at=start_at,
+            powered_s=float(duty.on.sum()),
+            windows=seen.epoch["windows"],
+            receiver=use,
+            at_home=minute.at_home_wifi.tolist(),
+        )
+        said += self._gauge.minute(worked, said, self.slots)
+        self._was_on, self._had_battery = bool(duty.on[-1]), bool(duty.battery[-1])
+        lived: list[Draft | PowerChange] = [*said]
+        if duty.is_cut:
+            lived = duty.with_changes(said, start_at)
+        return Produced(minute, lived, self._gauge.battery.pct)
+
+    def _located(
+        self, sensed: Sensed, seen: Seen, after_s: int
+    ) -> tuple[list[TimedFix], ReceiverUse]:
+        fixes: list[TimedFix] = []
+        use = ReceiverUse()
+        for span in sensed.duty.spans:
+            if span.is_boot:  # where it was, and what the receiver knew, was in memory
+                self._positioning = Positioning(self._home, self._seed)
+            taken, used = self._positioning.minute(
+                sensed.truth, seen.window_vedba_g, max(after_s, span.first - 1), span.end
+            )
+            fixes, use = fixes + taken, use + used
+        return fixes, use
 
     def _draw(self, state: State | None) -> Animal:
         animal = Animal.draw(

@@ -1,6 +1,6 @@
 """A minute of many collars through their models: from samples to what each has to say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -15,6 +15,9 @@ from gateway.wire.topics import Kind
 from plugins.sdk.behaviours import Behaviour
 
 MINUTE = timedelta(minutes=1)
+SENSOR_FAULT = "sensor_fault"
+"""The event that says that the motion sensor broke, and, with how long it lasted, that it is whole
+again. Between them, seconds are ``unsure``."""
 
 
 class ImuMinute(Protocol):
@@ -124,6 +127,7 @@ def drafts(
     fixes: list[TimedFix],
     battery_pct: float | None,
     bouts: Mapping[str, int],
+    since_s: int = 0,
 ) -> list[Draft]:
     """What one collar has to say about a minute, in the order in which it knows it.
 
@@ -133,6 +137,7 @@ def drafts(
         fixes: That were taken in it.
         battery_pct: None where nobody knows, as of a recording.
         bouts: As `bouts.count` gives them.
+        since_s: Second of the minute in which the epoch begins, where that is with a boot.
     """
     said = [Draft(fix.observed_at, Kind.FIX, fix.observed_at, fix.fields) for fix in fixes]
     for sighting in seen.sightings:
@@ -147,6 +152,15 @@ def drafts(
     epoch = {**seen.epoch, **bouts}
     if battery_pct is not None:
         epoch["battery_pct"] = round(battery_pct, 2)
-    end_at = start_at + timedelta(seconds=epoch["period_s"])
-    said.append(Draft(end_at, Kind.EPOCH, start_at, epoch))
+    from_at = start_at + timedelta(seconds=since_s)
+    end_at = from_at + timedelta(seconds=epoch["period_s"])
+    said.append(Draft(end_at, Kind.EPOCH, from_at, epoch))
     return sorted(said, key=lambda draft: draft.release_at)
+
+
+def sensor_drafts(faults: Iterable[tuple[datetime, float]]) -> list[Draft]:
+    """What is said of a sensor that breaks, or is whole again, as `SensorWatch` gives it."""
+    return [
+        Draft(at, Kind.EVENT, at, {"name": SENSOR_FAULT, "confidence": 1.0, "duration_s": lasted_s})
+        for at, lasted_s in faults
+    ]

@@ -5,6 +5,8 @@ for ever. A living sensor never repeats itself: its noise moves the last bits, a
 that sleeps, and on a collar that lies in the grass.
 """
 
+from datetime import datetime, timedelta
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,9 @@ from collar_sim.firmware.epochs import RATE_HZ, FloatArray
 
 BoolArray = NDArray[np.bool_]
 
+WHOLE_AGAIN = timedelta(
+    seconds=30
+)  # without a fault, so that a loose contact is one fault and not a hundred
 ACCELERATION = slice(0, 3)
 """Axes that are watched for being stuck: their noise is some steps of their grid, so that 25 equal
 samples are rarer than one in 10^9. The gyroscope's noise is below its step: at rest it repeats."""
@@ -64,3 +69,39 @@ def without(imu: FloatArray, sound: BoolArray) -> FloatArray:
         before = good[good < second]
         seconds[second] = seconds[before[-1], -1] if len(before) else seconds[good[0], 0]
     return still
+
+
+class SensorWatch:
+    """Notices once that the sensor broke, and once that it is whole again."""
+
+    def __init__(self) -> None:
+        self._broke_at: datetime | None = None
+        self._last_at: datetime | None = None
+
+    def minute(
+        self, sound: BoolArray, sampled: BoolArray, start_at: datetime
+    ) -> list[tuple[datetime, float]]:
+        """When something is to be said, and how long the fault lasted by then: 0 as it begins.
+
+        Args:
+            sound: Shape (60,), as `sound_seconds` gives them.
+            sampled: Shape (60,), the seconds in which there was anything to be believed.
+            start_at: Of the minute.
+        """
+        if self._broke_at is None and (sound | ~sampled).all():
+            return []
+        said: list[tuple[datetime, float]] = []
+        for second in np.flatnonzero(sampled).tolist():
+            at = start_at + timedelta(seconds=second)
+            end_at = at + timedelta(seconds=1)
+            if not sound[second]:
+                if self._broke_at is None:
+                    self._broke_at = at
+                    said.append((end_at, 0.0))
+                self._last_at = end_at
+                continue
+            broke_at, last_at = self._broke_at, self._last_at
+            if broke_at and last_at and end_at - last_at >= WHOLE_AGAIN:
+                said.append((end_at, (last_at - broke_at).total_seconds()))
+                self._broke_at = self._last_at = None
+        return said
