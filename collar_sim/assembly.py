@@ -1,6 +1,5 @@
 """From a fleet file and what the flash remembers to collars that are ready to go on."""
 
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -10,7 +9,7 @@ import msgspec
 import structlog
 
 from collar_sim.animal import Radio, Scenario
-from collar_sim.animal.radio import BAD_S, LOSS_BAD, LOSS_GOOD
+from collar_sim.animal.radio import MEAN_LOSS
 from collar_sim.clock import SimClock
 from collar_sim.firmware.boot import booted
 from collar_sim.firmware.classifier import micro_available
@@ -31,7 +30,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 NVM_CLOCK, NVM_UNTIL, NVM_CARRIED = "clock", "until", "carried"
 MICRO_COLLARS = 2  # enough to show the real interpreter at work; it holds the GIL
-RADIO_LOSS = 0.02
 
 
 class EngineChoice(StrEnum):
@@ -59,7 +57,7 @@ class FleetOptions:
     engine: EngineChoice = EngineChoice.AUTO
     micro_collars: int = MICRO_COLLARS
     log_bytes: int = LOG_BYTES
-    radio_loss: float = RADIO_LOSS
+    radio_loss: float = MEAN_LOSS
 
 
 @dataclass
@@ -132,21 +130,10 @@ def _unit(
     collar = Collar(own, member.sealing_key(), until)
     wearer = Wearer(member, collar, shelf.slots_of(models, empty), options.seed, options.scenario)
     downlink = Downlink(options.site, collar, flash.models, standing)
-    radio = radio_with(member.animal_seed + options.seed, options.radio_loss)
-    uplink = Uplink(link, collar, radio, downlink)
+    if options.radio_loss > 0:
+        wearer.radio = Radio(member.animal_seed + options.seed, options.radio_loss)
+    uplink = Uplink(link, collar, wearer.radio, downlink)
     return Unit(wearer, downlink, uplink, engine, models, empty)
-
-
-def radio_with(seed: int, mean_loss: float) -> Radio | None:
-    """A link that loses this share of transmissions in the long run, in bursts; None loses none.
-
-    The bad state's length is kept and the good one's is chosen: loss is
-    ``bad_share * LOSS_BAD + (1 - bad_share) * LOSS_GOOD``. Below `LOSS_GOOD` it is never bad.
-    """
-    if mean_loss <= 0:
-        return None
-    bad_share = min(0.9, max(0.0, (mean_loss - LOSS_GOOD) / (LOSS_BAD - LOSS_GOOD)))
-    return Radio(seed, good_s=BAD_S * (1.0 - bad_share) / bad_share if bad_share else math.inf)
 
 
 def _micro_collars(options: FleetOptions) -> int:

@@ -11,7 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import plugins
 from collar_sim.animal import Scenario
-from collar_sim.assembly import MICRO_COLLARS, RADIO_LOSS, EngineChoice
+from collar_sim.animal.radio import MEAN_LOSS
+from collar_sim.assembly import MICRO_COLLARS, EngineChoice
 from collar_sim.firmware.flash import LOG_BYTES, MIN_LOG_BYTES
 from gateway.wire.topics import ID_PATTERN
 
@@ -92,7 +93,7 @@ class Settings(BaseSettings):
     """With ``auto``, how many collars run on TFLite-Micro."""
     log_bytes: Annotated[int, Field(ge=MIN_LOG_BYTES, le=2**30)] = LOG_BYTES
     """Payload that one collar's flash log holds."""
-    radio_loss: Annotated[float, Field(ge=0, lt=0.65)] = RADIO_LOSS
+    radio_loss: Annotated[float, Field(ge=0, lt=0.65)] = MEAN_LOSS
     """Share of transmissions lost in the long run; they come in bursts."""
     models: Path = Path(str(plugins.__path__[0]))
     """Folder of the packages ``activity`` and ``anomaly``."""

@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 import numpy as np
 from msgspec import Struct
 
-from collar_sim.animal import Animal, AnimalMinute, Scenario
+from collar_sim.animal import Animal, AnimalMinute, Radio, Scenario
 from collar_sim.animal.animal import State
 from collar_sim.animal.imu import Samples
 from collar_sim.animal.scenario import COURSES
 from collar_sim.firmware.battery import Battery
-from collar_sim.firmware.bouts import Runs, count
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.duty import Duty, PowerChange, since_boot
 from collar_sim.firmware.faults import Faults
 from collar_sim.firmware.gauge import Gauge, Worked
+from collar_sim.firmware.memory import Memory, considered
 from collar_sim.firmware.minute import Draft, Seen, drafts, sensor_drafts
 from collar_sim.firmware.positioning import Positioning, ReceiverUse, TimedFix
 from collar_sim.firmware.sampling import window_drafts
@@ -36,8 +36,8 @@ class Carried(Struct, frozen=True):
     animal: State | None
     battery: Battery
     incident_at: datetime | None = None
-    runs: Runs = {}
-    """Bouts that may go on."""
+    memory: Memory = Memory()
+    """What its collar remembers of it."""
     kept_bytes: float = 0.0
     """See `Gauge.kept_bytes`."""
 
@@ -76,6 +76,8 @@ class Wearer:
         """That run the minute which is being made; belongs to whoever makes it."""
         self.next_slots = slots
         """That run the next one; set by whoever installs models."""
+        self.radio: Radio | None = None
+        """That its collar speaks by; None loses nothing. It is told where the collar is."""
         self._windows_per_hour = 0
         self._seed = member.animal_seed + seed * SEED_STRIDE
         escapes = member.escape_after_s is not None
@@ -84,7 +86,7 @@ class Wearer:
         self._positioning = Positioning(self._home, self._seed)
         self._gauge = Gauge(Battery.drawn(self._seed), Uploads(), self._seed)
         self._incident_at: datetime | None = None
-        self._runs: Runs = {}
+        self._memory = Memory()
         self._sensor = SensorWatch()
         self._faults = Faults((), EARLIEST)
         self._was_on = self._had_battery = True
@@ -94,7 +96,7 @@ class Wearer:
         """What to remember."""
         gauge = self._gauge
         return Carried(
-            self._animal.state, gauge.battery, self._incident_at, self._runs, gauge.kept_bytes
+            self._animal.state, gauge.battery, self._incident_at, self._memory, gauge.kept_bytes
         )
 
     def resume(self, carried: Carried, minute_index: int) -> None:
@@ -103,7 +105,7 @@ class Wearer:
         self._incident_at = carried.incident_at
         state = carried.animal
         belongs = state is not None and state.minute_index == minute_index
-        self._runs = carried.runs if belongs else {}
+        self._memory = carried.memory if belongs else carried.memory.interrupted()
         self._animal = self._draw(state if belongs else None)
 
     def go_live(self, live_at: datetime) -> None:
@@ -142,11 +144,11 @@ class Wearer:
         minute, duty, start_at = sensed.truth, sensed.duty, sensed.truth.start_at
         since_s = duty.since_s or 0
         if duty.is_cut:
-            self._runs, self._sensor = {}, SensorWatch()
+            self._memory, self._sensor = self._memory.interrupted(), SensorWatch()
             seen = since_boot(seen, since_s)
         fixes, use = self._located(sensed, seen, after_s)
-        bouts, self._runs = count(self._runs, seen.each_second)
-        said = drafts(start_at, seen, fixes, self._gauge.battery.pct, bouts, since_s)
+        seen, self._memory = considered(self._memory, seen)
+        said = drafts(start_at, seen, fixes, self._gauge.battery.pct, since_s)
         said += sensor_drafts(self._sensor.minute(sensed.sound, duty.on, start_at))
         said += window_drafts(
             start_at,
@@ -175,6 +177,8 @@ class Wearer:
     ) -> tuple[list[TimedFix], ReceiverUse]:
         fixes: list[TimedFix] = []
         use = ReceiverUse()
+        if self.radio is not None:
+            self.radio.is_home = bool(sensed.truth.at_home_wifi[-1])
         for span in sensed.duty.spans:
             if span.is_boot:  # where it was, and what the receiver knew, was in memory
                 self._positioning = Positioning(self._home, self._seed)
