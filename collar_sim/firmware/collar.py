@@ -9,7 +9,8 @@ from collar_sim.firmware.clock import CollarClock
 from collar_sim.firmware.flash_log import Entry, FlashLog
 from collar_sim.firmware.minute import Draft
 from collar_sim.firmware.sealer import Sealer, SealingKey
-from gateway.wire.codec import encode
+from collar_sim.firmware.uploads import AT_ONCE, Uploads
+from gateway.wire.codec import JSON, MSGPACK, encode
 from gateway.wire.errors import TooLarge
 from gateway.wire.messages import MESSAGES, Key, Slot
 from gateway.wire.topics import Kind
@@ -19,16 +20,21 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 HARDWARE = "pawmesh-sim"
 FIRMWARE = "1.0.0"
 SAMPLE_RATE_HZ = 25.0
-URGENT = frozenset({Kind.BIRTH, Kind.FIX, Kind.EVENT, Kind.SLOTS})
-"""Kinds that are sent at once; the others wait some seconds, so that a fleet does not speak in
-chorus at each full minute."""
 
 
 class Collar:
     """The collar of one pet, through its boots."""
 
-    def __init__(self, flash: FlashLog, key: SealingKey, booted_at: datetime) -> None:
+    def __init__(
+        self,
+        flash: FlashLog,
+        key: SealingKey,
+        booted_at: datetime,
+        uploads: Uploads = AT_ONCE,
+    ) -> None:
         self.flash = flash
+        self.uploads = uploads
+        """When it wakes its radio."""
         self.collar_id = flash.collar_id
         self.birth = b""
         """The first message of this boot, as sent."""
@@ -40,11 +46,33 @@ class Collar:
         """How many raw windows the gateway asks for."""
         self.is_urgent = False
         """Something urgent was written since the flag was cleared."""
+        self.opens_batches: bool | None = None
+        """Whether the gateway said so; None: it has said nothing on this connection."""
         self.is_on = True
         """Without power it says nothing."""
         self.clock = CollarClock(booted_at, is_set=True)
         self._key = key
         self._sealer = Sealer(key, flash.collar_id, flash.boot)
+        self._let_go = flash.committed
+        self._looked_at = booted_at
+
+    @property
+    def sendable(self) -> int:
+        """Up to which position messages may be sent now."""
+        return self.flash.committed if self.uploads.every is None else self._let_go
+
+    @property
+    def packs(self) -> bool:
+        """Whether it sends batches."""
+        return self.uploads.every is not None and bool(self.opens_batches)
+
+    def lets_go(self, until: datetime, *, at_once: bool) -> bool:
+        """Whether the radio is woken for what is safe in flash at this instant."""
+        is_due = at_once or self.uploads.is_due(self._looked_at, until)
+        self._looked_at = until
+        if is_due:
+            self._let_go = self.flash.committed
+        return is_due
 
     def reboot(self, flash: FlashLog, booted_at: datetime, *, clock_is_set: bool) -> None:
         """Begin anew with what the flash holds: what was in memory, as the open batch, is lost."""
@@ -54,6 +82,7 @@ class Collar:
         self.clock = CollarClock(booted_at, is_set=clock_is_set)
         self.clock.jumps = jumps
         self._sealer = Sealer(self._key, self.collar_id, flash.boot)
+        self._let_go = flash.committed
 
     def be_born(self, slots: list[Slot]) -> None:
         """Write the first message of this boot."""
@@ -103,7 +132,7 @@ class Collar:
             **fields,
         )
         try:
-            payload = encode(message)
+            payload = encode(message, MSGPACK if self.uploads.every is None else JSON)
         except TooLarge as error:  # its number goes to the next one: no gap is left behind
             self.too_large += 1
             log.warning("message.too_large", collar_id=self.collar_id, kind=kind, detail=str(error))
@@ -111,5 +140,5 @@ class Collar:
         if kind is not Kind.SEAL:
             self._sealer.add(kind, message.seq, payload, at)
         flash.put(Entry(Key(message.boot, message.seq), kind, payload))
-        self.is_urgent |= kind in URGENT
+        self.is_urgent |= self.uploads.is_urgent(kind, fields)
         return payload

@@ -44,6 +44,7 @@ class Downlink:
         collar as it is set for ever.
         """
         self._version = 0
+        self._collar.opens_batches = None
 
     def take(self, said: Iterable[Said]) -> list[ModelAnswer]:
         """Do what was said, in order; answers are true when this returns, also after a cut."""
@@ -116,6 +117,7 @@ class Downlink:
         ):
             self._memory.set_desired(self._number, self._site, desired)
         self._version = desired.version
+        self._collar.opens_batches = desired.batches
         if desired.windows_per_hour != self._collar.windows_per_hour:
             log.info(
                 "collar.desired",

@@ -13,6 +13,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -245,7 +246,7 @@ def _migrate(db: sqlite3.Connection) -> None:
 
 
 def _record(collar_id: str, entry: Entry) -> tuple[str, int, int, str, str, bytes]:
-    observed_at = decode_raw(entry.payload)["observed_at"].isoformat()
+    observed_at = msgspec.convert(decode_raw(entry.payload)["observed_at"], datetime).isoformat()
     return (
         collar_id,
         entry.key.boot,

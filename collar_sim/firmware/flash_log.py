@@ -35,6 +35,11 @@ class Entry:
     payload: bytes
 
     @property
+    def is_json(self) -> bool:
+        """Whether it was written to be packed with others; else it is MessagePack."""
+        return self.payload[:1] == b"{"
+
+    @property
     def rank(self) -> int:
         """See `RANKS`."""
         return RANKS.get(self.kind, EACH_MINUTE)

@@ -17,7 +17,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,10 +28,12 @@ from collar_sim.animal import Radio
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.downlink import Downlink
 from collar_sim.firmware.flash_log import Entry
-from gateway.wire.codec import MSGPACK, AnyMessage, decode, encode
+from gateway.wire.batch import pack
+from gateway.wire.codec import JSON, MSGPACK, AnyMessage, content_type_of, decode, encode
 from gateway.wire.errors import Rejected, SessionLost
 from gateway.wire.messages import (
     Ack,
+    Batch,
     Desired,
     ModelAnswer,
     ModelChunk,
@@ -54,6 +56,7 @@ ANNOUNCE_S = 1.0  # a full flash moves its start with each message; say so this 
 RECONNECT_S = 2.0  # mean wait before the next try, so that a fleet does not return as one
 MAX_RECONNECT_S = 30.0  # the longest, after many in vain
 STABLE_S = 10.0  # a session that lasted so long was one: the next try is soon
+BATCH_BYTES = 14_000  # of JSON in a batch: whatever it is, it fits its packet
 MAX_CONNECTING = 64  # handshakes at once, of all collars
 FAREWELL_S = 3.0  # for the broker to take the last word
 
@@ -310,15 +313,15 @@ class Uplink:
             self._announce(session)
         if flash.overwritten != self._announced[0] and now_s - self._announced[1] >= ANNOUNCE_S:
             self._announce(session)
+        again: list[int] = []
         while self._repeats and self._repeats[0][0] <= now_s:
-            _, position = self._repeats.popleft()
-            if position in flash:
-                self._transmit(session, position)
-        if self._cursor < flash.committed:
-            for position in range(self._cursor, min(flash.committed, flash.behind(WINDOW))):
-                if position in flash:
-                    self._transmit(session, position)
-                self._cursor = position + 1
+            again.append(self._repeats.popleft()[1])
+        self._transmit(session, again)
+        if self._cursor < self._collar.sendable:
+            until = min(self._collar.sendable, flash.behind(WINDOW))
+            fresh = range(self._cursor, until)
+            self._cursor = max(self._cursor, until)
+            self._transmit(session, fresh)
         return self._rest_s(now_s)
 
     def _rest_s(self, now_s: float) -> float | None:
@@ -337,34 +340,67 @@ class Uplink:
         self._progress_s, self._patience_s = time.monotonic(), patience_s
         self._repeats.clear()
 
-    def _transmit(self, session: Session, position: int) -> None:
-        entry = self._collar.flash[position]
-        now_s = time.monotonic()
-        self._link.transmissions += 1
-        if self._radio is not None and not self._radio.delivers(now_s):
-            self._link.radio_lost += 1
-            self._repeats.append((now_s + PUBACK_TIMEOUT_S, position))
-            return
-        self._publish(session, entry)
+    def _transmit(self, session: Session, positions: Iterable[int]) -> None:
+        """Send what of these is still kept."""
+        flash = self._collar.flash
+        for packet in self._packets([each for each in positions if each in flash]):
+            now_s = time.monotonic()
+            self._link.transmissions += 1
+            if self._radio is not None and not self._radio.delivers(now_s):
+                self._link.radio_lost += 1
+                self._repeats.extend((now_s + PUBACK_TIMEOUT_S, each) for each in packet)
+                continue
+            entries = [flash[position] for position in packet]
+            if self._collar.packs and entries[0].is_json:
+                self._publish_batch(session, entries)
+            else:
+                self._publish(session, entries[0])
+
+    def _packets(self, positions: list[int]) -> Iterator[list[int]]:
+        """The positions by the packets in which they are sent."""
+        packet, size_bytes = list[int](), 0
+        for position in positions:
+            entry = self._collar.flash[position]
+            goes_alone = not (self._collar.packs and entry.is_json)
+            size_bytes += len(entry.payload)
+            if packet and (goes_alone or size_bytes > BATCH_BYTES):
+                yield packet
+                packet, size_bytes = [], len(entry.payload)
+            packet.append(position)
+            if goes_alone:
+                yield packet
+                packet, size_bytes = [], 0
+        if packet:
+            yield packet
 
     def _publish(self, session: Session, entry: Entry) -> None:
         session.publish(
             self._topic(entry.kind),
             entry.payload,
-            content_type=MSGPACK,
+            content_type=JSON if entry.is_json else MSGPACK,
             sent_at=datetime.now(UTC),
             retain=entry.kind is Kind.BIRTH and entry.key.boot == self._collar.flash.boot,
         )
+
+    def _publish_batch(self, session: Session, entries: list[Entry]) -> None:
+        deflated = pack((entry.kind, entry.payload) for entry in entries)
+        batch = Batch(
+            collar_id=self._collar.collar_id, sent_at=datetime.now(UTC), deflated=deflated
+        )
+        session.publish(self._topic(Kind.BATCH), encode(batch))
 
     def _send_birth(self, session: Session) -> None:
         """Whoever joins later must find it, also on a broker that forgot it."""
         flash = self._collar.flash
         if flash.first < flash.committed and flash[flash.first].payload == self._collar.birth:
-            self._transmit(session, flash.first)
+            self._transmit(session, [flash.first])
             self._cursor = flash.first + 1
         elif self._collar.birth:
             session.publish(
-                self._topic(Kind.BIRTH), self._collar.birth, content_type=MSGPACK, retain=True
+                self._topic(Kind.BIRTH),
+                self._collar.birth,
+                content_type=content_type_of(self._collar.birth),
+                retain=True,
             )
 
     def _announce(self, session: Session) -> None:

@@ -60,6 +60,9 @@ class Uploads:
         return (until - origin) // self.every > (after - origin) // self.every
 
 
+AT_ONCE = Uploads()
+
+
 def exchanges(
     uploads: Uploads,
     start_at: datetime,

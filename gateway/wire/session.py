@@ -149,7 +149,7 @@ class Session:
         topic: str,
         payload: bytes,
         *,
-        content_type: str,
+        content_type: str | None = None,
         sent_at: datetime | None = None,
         retain: bool = False,
         qos: int = 1,
@@ -162,7 +162,9 @@ class Session:
             SessionLost: There is no connection, or the broker has long stopped to take anything.
         """
         self._require_connection()
-        properties: dict[str, Any] = {"content_type": content_type}
+        properties: dict[str, Any] = {}
+        if content_type is not None:
+            properties["content_type"] = content_type
         if sent_at is not None:
             properties["user_property"] = [("sent_at", sent_at.isoformat())]
         if len(self._waiting) >= MAX_WAITING:
