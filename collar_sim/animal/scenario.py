@@ -78,11 +78,12 @@ COURSES: Mapping[Scenario, Course] = {
     Scenario.BUSY: Course(
         {
             Errand.RIDE: 24.0,
+            Errand.WALK_OUT: 12.0,
             Errand.MEAL: 40.0,
             Errand.WATER: 90.0,
-            Errand.NAP: 20.0,
+            Errand.NAP: 45.0,
             Errand.GAME: 120.0,
-            Errand.ITCH: 160.0,
+            Errand.ITCH: 240.0,
         }
     ),
     Scenario.SICK: Course(
