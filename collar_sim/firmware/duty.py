@@ -122,4 +122,5 @@ def since_boot(seen: Seen, first_s: int) -> Seen:
         said=seen.said,
         confidence=seen.confidence,
         each_second=heard,
+        odd=seen.odd,
     )

@@ -1,6 +1,6 @@
 """A minute of many collars through their models: from samples to what each has to say."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -46,6 +46,7 @@ class Seen:
 
     epoch: dict[str, Any]
     sightings: list[events.Sighting]
+    """What needs no memory of the pet to be seen; `memory.considered` adds the rest."""
     packages: dict[str, str | None]
     """By event name, the model that saw it."""
     window_vedba_g: list[float]
@@ -55,6 +56,8 @@ class Seen:
     """The best score of each window, also of those that are unsure."""
     each_second: list[Behaviour]
     """Of each second in order, by the windows that cover it, ``unsure`` included."""
+    odd: list[float]
+    """Anomaly score of each of the windows that do not overlap."""
 
 
 def look(
@@ -88,7 +91,8 @@ def look(
         seconds = np.where(sound, seconds, len(names))
     held = epochs.sums(imu, seconds, len(names))
     scratch = names.index(Behaviour.SCRATCH) if Behaviour.SCRATCH in names else -1
-    packages = {"anomaly": slots.ref(ANOMALY), "scratch": slots.ref(ACTIVITY)}
+    activity = slots.ref(ACTIVITY)
+    packages = {"anomaly": slots.ref(ANOMALY), "scratch": activity, "itch": activity}
     period_s = imu.shape[1] / epochs.RATE_HZ
     words = [*names, Behaviour.UNSURE]
     return [
@@ -105,10 +109,7 @@ def look(
             },
             sightings=[
                 sighting
-                for sighting in (
-                    events.anomaly(odd[n]),
-                    events.scratch(labels[n] == scratch, best[n]),
-                )
+                for sighting in (events.scratch(labels[n] == scratch, best[n]),)
                 if sighting is not None
             ],
             packages=packages,
@@ -116,6 +117,7 @@ def look(
             said=[words[k] for k in labels[n].tolist()],
             confidence=best[n].tolist(),
             each_second=[words[k] for k in seconds[n].tolist()],
+            odd=odd[n].tolist(),
         )
         for n in range(count)
     ]
@@ -126,7 +128,6 @@ def drafts(
     seen: Seen,
     fixes: list[TimedFix],
     battery_pct: float | None,
-    bouts: Mapping[str, int],
     since_s: int = 0,
 ) -> list[Draft]:
     """What one collar has to say about a minute, in the order in which it knows it.
@@ -136,7 +137,6 @@ def drafts(
         seen: What the models made of it.
         fixes: That were taken in it.
         battery_pct: None where nobody knows, as of a recording.
-        bouts: As `bouts.count` gives them.
         since_s: Second of the minute in which the epoch begins, where that is with a boot.
     """
     said = [Draft(fix.observed_at, Kind.FIX, fix.observed_at, fix.fields) for fix in fixes]
@@ -149,7 +149,7 @@ def drafts(
             "package": seen.packages.get(sighting.name),
         }
         said.append(Draft(at, Kind.EVENT, at, fields))
-    epoch = {**seen.epoch, **bouts}
+    epoch = dict(seen.epoch)
     if battery_pct is not None:
         epoch["battery_pct"] = round(battery_pct, 2)
     from_at = start_at + timedelta(seconds=since_s)

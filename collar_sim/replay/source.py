@@ -1,6 +1,6 @@
 """What a recording gives the firmware: steps, each a minute of motion or a position."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from collar_sim.firmware.bouts import Runs, count
 from collar_sim.firmware.epochs import RATE_HZ, WINDOW_S, WINDOW_SAMPLES, WINDOWS
+from collar_sim.firmware.memory import Memory, considered
 from collar_sim.firmware.minute import Draft, Seen, drafts, look
 from collar_sim.firmware.slots import ModelSlots
 from collar_sim.replay.instants import to_datetime
@@ -95,12 +95,18 @@ class MotionSource:
 
     def batches(self, first: int) -> Iterator[list[Step]]:
         """See `Source.batches`. What went before is looked at again, for what it left behind."""
+        memory = Memory()
         for stretch, minutes in zip(self._stretches, self._minutes, strict=True):
-            if first < minutes:
-                yield from self._stretch(stretch, first)
-            first = max(0, first - minutes)
+            for at, batch in self._stretch(stretch, memory.interrupted()):
+                memory = batch[-1][1]
+                if at + len(batch) > first:
+                    yield [step for step, _ in batch[max(0, first - at) :]]
+            first -= minutes
 
-    def _stretch(self, stretch: Stretch, first: int) -> Iterator[list[Step]]:
+    def _stretch(
+        self, stretch: Stretch, memory: Memory
+    ) -> Iterator[tuple[int, list[tuple[Step, Memory]]]]:
+        """Its steps by the batch, each with what the collar remembers then; and which is first."""
         windows = windows_in(stretch)
         size = windows * WINDOW_SAMPLES
         imu = to_firmware(stretch.imu, stretch.rate_hz)[:size]
@@ -108,35 +114,26 @@ class MotionSource:
         words = self._words_of(stretch, windows)
         whole = windows // WINDOWS
         size = WINDOWS * WINDOW_SAMPLES
-        runs: Runs = {}
         for at in range(0, whole, BATCH):
             stop = min(at + BATCH, whole)
             minutes = [RecordedMinute(imu[n * size : (n + 1) * size]) for n in range(at, stop)]
-            made: list[Step] = []
+            made: list[tuple[Step, Memory]] = []
             for n, seen in enumerate(look(self.slots, minutes), at):
-                bouts, runs = count(runs, seen.each_second)
-                made.append(self._step(stretch, n, seen, bouts, words))
-            if stop > first:
-                yield made[max(0, first - at) :]
+                said, memory = considered(memory, seen)
+                made.append((self._step(stretch, n, said, words), memory))
+            yield at, made
         if windows % WINDOWS:
             [seen] = look(self.slots, [RecordedMinute(imu[whole * size :])])
-            bouts, _ = count(runs, seen.each_second)
-            yield [self._step(stretch, whole, seen, bouts, words)]
+            said, memory = considered(memory, seen)
+            yield whole, [(self._step(stretch, whole, said, words), memory)]
 
-    def _step(
-        self,
-        stretch: Stretch,
-        minute: int,
-        seen: Seen,
-        bouts: Mapping[str, int],
-        words: list[str],
-    ) -> Step:
+    def _step(self, stretch: Stretch, minute: int, seen: Seen, words: list[str]) -> Step:
         start_at = to_datetime(stretch.start_us + minute * 60_000_000)
         tally: Tally = {}
         for word, said in zip(words[minute * WINDOWS :], seen.said, strict=False):
             row = tally.setdefault(word, {})
             row[said.value] = row.get(said.value, 0) + 1
-        return Step(start_at, drafts(start_at, seen, [], None, bouts), tally)
+        return Step(start_at, drafts(start_at, seen, [], None), tally)
 
     def _words_of(self, stretch: Stretch, windows: int) -> list[str]:
         """Each window's label: that of more than half of its samples, else empty."""
