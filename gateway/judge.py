@@ -140,9 +140,10 @@ class Judge:
         message = decode(topic, row["payload"], row["content_type"]).message
         if not isinstance(message, Message):
             raise TypeError(f"message {row['id']} has no key")
-        record = Record(message.observed_at, msgspec.structs.asdict(message))
+        observed_at = from_us(row["observed_us"])  # its own clock may be wrong
+        record = Record(observed_at, msgspec.structs.asdict(message))
         seen.records.setdefault(STREAMS[kind], []).append(record)
-        seen.received_us[message.observed_at] = row["received_us"]
+        seen.received_us[observed_at] = row["received_us"]
 
     def _inputs(self, pet_id: str, news: News) -> Inputs:
         return Inputs(

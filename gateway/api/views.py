@@ -292,7 +292,8 @@ def _last(
     if row is None:
         return None, None
     try:
-        return _message(household, row), row
+        observed_at = from_us(row["observed_us"])  # its own clock may be wrong
+        return msgspec.structs.replace(_message(household, row), observed_at=observed_at), row
     except Rejected:  # kept by a version that understood it: no reason to hide the other pets
         return None, row
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from gateway.ingest.dating import Dating
 from gateway.ingest.rejected import KEPT_TOPIC, Refused
 from gateway.registry import Household
 from gateway.wire.batch import unpack
@@ -28,6 +29,8 @@ class Admitted:
     delivery: Delivery
     topic: Topic
     message: Message
+    filed_at: datetime
+    """When it was observed, as far as is known; see `Dating`."""
     extra: dict[str, Any] | None
     content_type: str
 
@@ -61,23 +64,23 @@ class Admission:
 
     def __init__(self, household: Household) -> None:
         self._household = household
+        self._dating = Dating()
         self._warned: dict[RejectReason, float] = {}
 
     def judge(self, batch: list[Delivery], received_at: datetime) -> Sorted:
         """Sort a batch by what is to become of each delivery."""
         judged = Sorted()
-        latest = received_at + timedelta(seconds=MAX_FUTURE_S)
         for delivery in batch:
             topic = None
             try:
                 topic = Topic.parse(delivery.topic)
                 if topic.kind in UPLINK_KINDS:  # our own acknowledgements come back to us
-                    self._admit(judged, delivery, topic, latest)
+                    self._admit(judged, delivery, topic, received_at)
             except Rejected as error:
                 judged.refused.append(self._refuse(delivery, topic, error))
         return judged
 
-    def _open(self, judged: Sorted, batch: Batch, carrier: Delivery, latest: datetime) -> None:
+    def _open(self, judged: Sorted, batch: Batch, carrier: Delivery, received_at: datetime) -> None:
         """Judge each message of a batch as if it had come alone."""
         sent_at = batch.sent_at or carrier.sent_at
         for text, payload in unpack(Topic.parse(carrier.topic), batch.deflated):
@@ -89,11 +92,13 @@ class Admission:
                 topic = Topic.parse(text)
                 if topic.kind not in MESSAGES:
                     raise Rejected(RejectReason.WRONG_TOPIC, f"a batch carries no {topic.kind}")
-                self._admit(judged, delivery, topic, latest)
+                self._admit(judged, delivery, topic, received_at)
             except Rejected as error:
                 judged.refused.append(self._refuse(delivery, topic, error))
 
-    def _admit(self, judged: Sorted, delivery: Delivery, topic: Topic, latest: datetime) -> None:
+    def _admit(
+        self, judged: Sorted, delivery: Delivery, topic: Topic, received_at: datetime
+    ) -> None:
         if topic.collar_id not in self._household.collars:
             raise Rejected(RejectReason.UNKNOWN_COLLAR, f"{topic.collar_id} is not enrolled here")
         decoded = decode(topic, delivery.payload, delivery.content_type)
@@ -105,15 +110,18 @@ class Admission:
                 raise Rejected(RejectReason.INVALID, "an answer is of its moment: do not retain it")
             judged.heard.answers.append(message)
         elif isinstance(message, Batch):
-            self._open(judged, message, delivery, latest)
+            self._open(judged, message, delivery, received_at)
         elif isinstance(message, Message):
-            if message.observed_at > latest:
+            filed_at = self._dating.filed_at(message, received_at)
+            if filed_at > received_at + timedelta(seconds=MAX_FUTURE_S):
                 at = message.observed_at.isoformat()
                 raise Rejected(RejectReason.FUTURE_DATED, f"observed_at {at} is ahead of us")
             if not delivery.retained:
                 judged.heard.spoke.add(topic.collar_id)
             form = content_type_of(delivery.payload, delivery.content_type)
-            judged.admitted.append(Admitted(delivery, topic, message, decoded.extra, form))
+            judged.admitted.append(
+                Admitted(delivery, topic, message, filed_at, decoded.extra, form)
+            )
 
     def _refuse(self, delivery: Delivery, topic: Topic | None, error: Rejected) -> Refused:
         collar_id = topic.collar_id if topic else None

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from gateway.downlink import Downlink
 from gateway.ingest.admission import Admission, Admitted, Heard, Sorted
@@ -131,7 +132,9 @@ class Ingest:
         if isinstance(message, Birth) and message.seals:
             boot = (message.collar_id, message.boot)
             db.execute("INSERT OR IGNORE INTO sealing_boot VALUES (?, ?)", boot)
-        if isinstance(message, Birth | Slots) and note_word(db, message):
+        if isinstance(message, Birth | Slots) and note_word(
+            db, structs.replace(message, observed_at=each.filed_at)
+        ):
             heard.slots.add(message.collar_id)
             if isinstance(message, Birth) and not each.delivery.retained:
                 heard.present.setdefault(message.collar_id, True)
@@ -157,7 +160,7 @@ class Ingest:
 
     def _row(self, each: Admitted, received_us: int) -> tuple[Any, ...]:
         message, delivery = each.message, each.delivery
-        observed_us = to_us(message.observed_at)
+        observed_us = to_us(each.filed_at)
         return (
             message.collar_id,
             message.boot,
