@@ -19,6 +19,7 @@ from gateway.wire.messages import (
     Event,
     Fix,
     FixSource,
+    Gap,
     Key,
     ModelAnswer,
     ModelChunk,
@@ -192,8 +193,25 @@ def seals(**fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[Seal]:
     return _seals(fixed)
 
 
+gaps = st.builds(
+    lambda boot, ends, previous: Gap(
+        boot=boot,
+        first_seq=min(ends),
+        last_seq=max(ends),
+        previous=None if min(ends) or previous.boot >= boot else previous,
+    ),
+    counters,
+    st.tuples(counters, counters),
+    keys,
+)
 statuses = st.builds(
-    Status, collar_id=ids, state=st.sampled_from(Presence), boot=counters, log_start=maybe(keys)
+    Status,
+    collar_id=ids,
+    state=st.sampled_from(Presence),
+    boot=counters,
+    log_start=maybe(keys),
+    gaps=st.lists(gaps, max_size=3),
+    dropped=st.dictionaries(names, counters, max_size=3),
 )
 acks = st.builds(
     Ack,

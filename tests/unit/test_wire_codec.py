@@ -36,6 +36,7 @@ from tests.strategies import MESSAGE_OF, births, plain, sent
 
 AT = "2026-03-01T12:00:00Z"
 HEADER: dict[str, Any] = {"collar_id": "c1", "boot": 3, "seq": 9, "observed_at": AT}
+GAP: dict[str, object] = {"boot": 1, "first_seq": 0, "last_seq": 2}
 RELEASE: dict[str, Any] = {
     **{"slot": "activity", "package": "activity", "version": "0.3.0", "manifest": "AAAA"},
     **{"sha256": "0" * 64, "size": 9, "key_id": "0" * 16, "signature": "A" * 86 + "=="},
@@ -337,6 +338,13 @@ OUT_OF_RANGE = [
     (Kind.BATCH, "deflated", ""),
     (Kind.BATCH, "sent_at", "yesterday"),
     (Kind.STATUS, "state", "asleep"),
+    (Kind.STATUS, "gaps", [{"boot": 1, "first_seq": 1}]),
+    (Kind.STATUS, "gaps", [{"boot": 1, "first_seq": 2, "last_seq": 1}]),
+    (Kind.STATUS, "gaps", [{"boot": 1, "first_seq": 0, "last_seq": 2**53}]),
+    (Kind.STATUS, "gaps", [GAP | {"first_seq": 1, "previous": {"boot": 0, "seq": 0}}]),
+    (Kind.STATUS, "gaps", [GAP | {"previous": {"boot": 1, "seq": 0}}]),
+    (Kind.STATUS, "gaps", [GAP] * 129),
+    (Kind.STATUS, "dropped", {"epoch": -1}),
     (Kind.MODEL, "state", "sleeping"),
     (Kind.MODEL, "next_chunk", -1),
     (Kind.MODEL, "next_chunk", 4097),
