@@ -64,6 +64,65 @@ def activity_metrics(
     }
 
 
+def confusion(
+    truth: NDArray[np.str_], guess: NDArray[np.str_], words: list[str]
+) -> list[list[int]]:
+    """How often each word was taken for each: one row per true word, in the order of ``words``.
+
+    >>> confusion(np.array(["walk", "walk", "run"]), np.array(["walk", "run", "run"]),
+    ...           ["walk", "run"])
+    [[1, 1], [0, 1]]
+    """
+    return [[int(np.sum((truth == is_) & (guess == said))) for said in words] for is_ in words]
+
+
+def risk_coverage(best: FloatArray, right: NDArray[np.bool_], points: int = 20) -> list[Metrics]:
+    """What abstaining buys: the share that is wrong of what is decided, by how much that is.
+
+    Args:
+        best: Best score of each window.
+        right: Whether that label is the true one.
+        points: Coverages, evenly spaced up to 1.
+
+    Source: El-Yaniv and Wiener 2010, J. Mach. Learn. Res. 11:1605.
+
+    >>> curve = risk_coverage(np.array([0.9, 0.8, 0.6, 0.5], np.float32),
+    ...                       np.array([True, True, True, False]), points=2)
+    >>> [(point["coverage"], point["risk"]) for point in curve]
+    [(0.5, 0.0), (1.0, 0.25)]
+    """
+    order = np.argsort(-best, kind="stable")
+    wrong = np.cumsum(~right[order])
+    curve: list[Metrics] = []
+    for point in range(1, points + 1):
+        kept = max(1, round(len(best) * point / points))
+        curve.append(
+            {
+                "coverage": round(kept / len(best), 4),
+                "risk": round(float(wrong[kept - 1]) / kept, 4),
+                "threshold": round(float(best[order[kept - 1]]), 4),
+            }
+        )
+    return curve
+
+
+def calibration_error(best: FloatArray, right: NDArray[np.bool_], bins: int = 15) -> float:
+    """By how much the best score differs from the share that is right, on average.
+
+    Source: expected calibration error, Guo et al. 2017, arXiv:1706.04599, with bins of equal width.
+
+    >>> calibration_error(np.array([0.8, 0.8, 0.8, 0.8, 0.8], np.float32),
+    ...                   np.array([True, True, True, True, False]))
+    0.0
+    """
+    place = np.minimum((best * bins).astype(int), bins - 1)
+    gaps = [
+        abs(float(best[mine].sum()) - float(right[mine].sum()))
+        for mine in (place == k for k in range(bins))
+    ]
+    return round(sum(gaps) / len(best), 4)
+
+
 def anomaly_metrics(data: Dataset, errors: FloatArray, threshold: float) -> Metrics:
     """Area under the ROC curve, and recall and false alarms at the threshold."""
     wrong = data.anomalies != ""
