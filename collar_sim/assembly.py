@@ -19,6 +19,7 @@ from collar_sim.firmware.flash import LOG_BYTES, Flash
 from collar_sim.firmware.shelf import Shelf
 from collar_sim.firmware.slots import Engine
 from collar_sim.firmware.uplink import Link, Uplink
+from collar_sim.firmware.uploads import Uploads
 from collar_sim.fleet_file import FleetFile, Member
 from collar_sim.installation import Installation, Unit
 from collar_sim.power_switch import PowerSwitch
@@ -57,6 +58,8 @@ class FleetOptions:
     engine: EngineChoice = EngineChoice.AUTO
     micro_collars: int = MICRO_COLLARS
     log_bytes: int = LOG_BYTES
+    upload_every: timedelta | None = None
+    """None: nothing waits to be sent."""
     radio_loss: float = MEAN_LOSS
 
 
@@ -127,7 +130,8 @@ def _unit(
     folder = Path(member.models) if member.models else options.models
     shipped, empty = shelf.shipped(folder, engine)
     standing, models = booted(flash.models, own, member.believed_key(), shelf, shipped, engine)
-    collar = Collar(own, member.sealing_key(), until)
+    uploads = Uploads.spread(options.upload_every, own.number)
+    collar = Collar(own, member.sealing_key(), until, uploads)
     wearer = Wearer(member, collar, shelf.slots_of(models, empty), options.seed, options.scenario)
     downlink = Downlink(options.site, collar, flash.models, standing)
     if options.radio_loss > 0:

@@ -237,7 +237,10 @@ class Fleet:
 
     def _wake(self, flash: FlashLog) -> None:
         collar, uplink = self._collars[flash.collar_id], self._parts.uplinks[flash.collar_id]
-        if not self._is_live or self._is_ending or collar.is_urgent:
+        at_once = not self._is_live or self._is_ending or collar.is_urgent
+        if not collar.lets_go(self._until, at_once=at_once):
+            return
+        if at_once:
             uplink.wake()
         else:
             share = flash.number * 0.618 % 1.0  # golden ratio: even for any number of collars

@@ -80,6 +80,7 @@ def options_of(settings: Settings) -> FleetOptions:
         engine=settings.engine,
         micro_collars=settings.micro_collars,
         log_bytes=settings.log_bytes,
+        upload_every=settings.upload_every,
         radio_loss=settings.radio_loss,
     )
 
@@ -104,6 +105,7 @@ def simulate(
     engine: EngineChoice | None = None,
     micro_collars: int | None = None,
     log_bytes: int | None = None,
+    upload_every: str | None = None,
     radio_loss: float | None = None,
     models: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -131,6 +133,7 @@ def simulate(
         engine: Interpreter of the models.
         micro_collars: With the engine auto, how many collars run on TFLite-Micro.
         log_bytes: Payload that one collar's flash log holds.
+        upload_every: Keep what can wait and send it together this often: 1m, 10m.
         radio_loss: Share of transmissions lost in the long run; they come in bursts.
         models: Folder of the packages "activity" and "anomaly".
         as_json: Print the report on stdout.

@@ -93,6 +93,8 @@ class Settings(BaseSettings):
     """With ``auto``, how many collars run on TFLite-Micro."""
     log_bytes: Annotated[int, Field(ge=MIN_LOG_BYTES, le=2**30)] = LOG_BYTES
     """Payload that one collar's flash log holds."""
+    upload_every: Duration | None = None
+    """How often what can wait is sent, in one batch; without it, at once. Alerts never wait."""
     radio_loss: Annotated[float, Field(ge=0, lt=0.65)] = MEAN_LOSS
     """Share of transmissions lost in the long run; they come in bursts."""
     models: Path = Path(str(plugins.__path__[0]))

@@ -21,7 +21,6 @@ from collar_sim.firmware.positioning import Positioning, ReceiverUse, TimedFix
 from collar_sim.firmware.sampling import window_drafts
 from collar_sim.firmware.sensor_check import BoolArray, SensorWatch, sound_seconds, without
 from collar_sim.firmware.slots import ModelSlots
-from collar_sim.firmware.uploads import Uploads
 from collar_sim.fleet_file import Member
 from gateway.wire.codec import EARLIEST
 
@@ -84,7 +83,7 @@ class Wearer:
         self._scenario = member.scenario or (Scenario.ESCAPE if escapes else scenario)
         self._home = (member.lat_deg, member.lon_deg)
         self._positioning = Positioning(self._home, self._seed)
-        self._gauge = Gauge(Battery.drawn(self._seed), Uploads(), self._seed)
+        self._gauge = Gauge(Battery.drawn(self._seed), collar.uploads, self._seed)
         self._incident_at: datetime | None = None
         self._memory = Memory()
         self._sensor = SensorWatch()

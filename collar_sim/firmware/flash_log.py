@@ -160,6 +160,16 @@ class FlashLog:
                     return position
         raise LookupError("the log is empty")
 
+    def pass_over(self, kind: Kind) -> None:
+        """Let go of the oldest messages as long as they are of this kind: nobody takes them.
+
+        Only once something was written after them, whose key then says where the log begins.
+        """
+        while len(self) > 1 and self._entries[self.first].kind is kind:
+            if next(islice(self._entries, 1, None)) >= self.committed:
+                return
+            self._drop(self.first)
+
     def _drop(self, position: int) -> None:
         entry = self._take(position)
         self.removed.append(entry.key)

@@ -7,7 +7,7 @@ out together each so many minutes, or with the next thing that cannot wait.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -39,6 +39,12 @@ class Uploads:
     """None: nothing waits."""
     phase: timedelta = timedelta()
     """Into which a fleet is spread, so that it does not speak in chorus."""
+
+    @classmethod
+    def spread(cls, every: timedelta | None, number: int) -> Self:
+        """The setting of one of a fleet, whose minutes are spread by number."""
+        minutes = int(every / MINUTE) if every else 0
+        return cls(every, number % minutes * MINUTE if minutes else timedelta())
 
     def is_urgent(self, kind: Kind, fields: Mapping[str, Any]) -> bool:
         """Whether it is sent at once: of a collar that saves, not where it lies at home."""

@@ -52,6 +52,7 @@ async def sim_command(
     history: Duration = timedelta(0),
     duration: Duration | None = None,
     speed: float = 1.0,
+    upload_every: Duration | None = None,
     seed: int = 1,
     processes: int | None = None,
     truth: Path | None = None,
@@ -82,6 +83,7 @@ async def sim_command(
         history: How far in the past they begin: 30m, 24h, 30d.
         duration: How long to run once the present is met: 90s, 5m, 2h [default: until Ctrl-C].
         speed: Simulated seconds per second, once the present is met.
+        upload_every: Keep what can wait and send it together this often [default: at once].
         seed: Of the animals: the same seed gives the same fleet.
         processes: How many share the work [default: one for 1,250 collars, at most one a core].
         truth: Folder for what really happened, as Parquet.
@@ -99,6 +101,7 @@ async def sim_command(
             "start_at": start_at,
             "history": f"{history.total_seconds():.0f}s",
             "duration": None if duration is None else f"{duration.total_seconds():g}s",
+            "upload_every": None if upload_every is None else f"{upload_every.total_seconds():g}s",
             "speed": _within("--speed", speed, 0.001, MAX_SPEED),
             "seed": seed,
             "truth": truth,
