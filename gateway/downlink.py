@@ -35,7 +35,8 @@ class Downlink:
             return False
         try:
             topic = str(Topic(self._household.registry.site, collar_id, kind))
-            self.session.publish(topic, payload, content_type=form)
+            qos = 0 if kind is Kind.ACK else 1  # the next one says it again, and more
+            self.session.publish(topic, payload, content_type=form, qos=qos)
         except SessionLost:
             return False
         return True

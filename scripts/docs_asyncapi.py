@@ -143,7 +143,11 @@ def operation(kind: Kind) -> tuple[str, dict[str, Any]]:
         "summary": about(type_of[kind]),
         "channel": {"$ref": f"#/channels/{kind.value}"},
         "bindings": {
-            "mqtt": {"qos": 1, "retain": kind in RETAINED, "bindingVersion": "0.2.0"},
+            "mqtt": {
+                "qos": int(kind is not Kind.ACK),
+                "retain": kind in RETAINED,
+                "bindingVersion": "0.2.0",
+            },
         },
         "messages": [
             {"$ref": f"#/channels/{kind.value}/messages/{each}"} for each in names(kind).values()

@@ -4,6 +4,7 @@ Without a setting everything is sent when it is known. With one, what can wait i
 out together each so many minutes, or with the next thing that cannot wait.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -39,6 +40,12 @@ class Uploads:
     """None: nothing waits."""
     phase: timedelta = timedelta()
     """Into which a fleet is spread, so that it does not speak in chorus."""
+
+    @property
+    def keepalive_s(self) -> int:
+        """Of the connection: long enough that a collar which speaks in time never pings."""
+        every_s = MINUTE.total_seconds() if not self.every else self.every.total_seconds()
+        return math.ceil(1.5 * max(MINUTE.total_seconds(), every_s))
 
     @classmethod
     def spread(cls, every: timedelta | None, number: int) -> Self:

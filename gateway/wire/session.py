@@ -23,6 +23,7 @@ from gmqtt.storage import PersistentStorage
 
 from gateway.wire.errors import SessionLost
 
+KEEPALIVE_S = 30
 MAX_WAITING = 65_536  # messages that a broker has no room for yet: it has had minutes by then
 
 _quiet = logging.getLogger("gateway.wire.mqtt")
@@ -275,6 +276,7 @@ async def connect(
     *,
     will: Will | None = None,
     session_expiry_s: int = 0,
+    keepalive_s: int = KEEPALIVE_S,
     timeout_s: float = 10.0,
 ) -> AsyncGenerator[Session]:
     """An open session; leaving it disconnects politely, so the will does not fire.
@@ -285,6 +287,8 @@ async def connect(
         will: What the broker says when we vanish.
         session_expiry_s: How long the broker keeps subscriptions and what it owes us when we are
             gone; 0 begins anew each time, which end-to-end acknowledgement makes safe.
+        keepalive_s: After eight tenths of it in silence we ping, and after half as much again the
+            broker takes us for dead.
         timeout_s: How long to wait for the broker.
 
     Raises:
@@ -310,7 +314,9 @@ async def connect(
     session = Session(client, unacknowledged)
     try:
         async with asyncio.timeout(timeout_s):
-            await session.opened(client.connect(broker.host, broker.port, ssl=tls, keepalive=30))
+            await session.opened(
+                client.connect(broker.host, broker.port, ssl=tls, keepalive=keepalive_s)
+            )
     except (OSError, TimeoutError, MQTTError) as error:
         raise SessionLost(f"no session with {broker.host}:{broker.port}: {error}") from error
     try:

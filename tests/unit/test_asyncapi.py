@@ -93,7 +93,7 @@ def test_every_kind_has_its_topic_and_its_direction(kind: Kind) -> None:
     operation = DOCUMENT["operations"][action + kind.value.capitalize()]
     assert operation["action"] == action
     assert operation["channel"]["$ref"] == f"#/channels/{kind.value}"
-    assert operation["bindings"]["mqtt"]["qos"] == 1
+    assert operation["bindings"]["mqtt"]["qos"] == int(kind is not Kind.ACK)
     forms = DOCUMENT["channels"][kind.value]["messages"]
     said = {DOCUMENT["components"]["messages"][name]["contentType"] for name in forms}
     assert said == {JSON, MSGPACK}
