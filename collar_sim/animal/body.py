@@ -36,10 +36,11 @@ FLUTTER_TAU_S = 20.0
 FLUTTER = np.array([0.04, 0.06])  # of heart and breath, as a share: by eye
 LAGS_S = (  # up, down; by eye
     (15.0, 60.0),  # heart
-    (40.0, 180.0),  # breath: panting outlasts the run
+    (40.0, 150.0),  # breath: panting outlasts the run
     (900.0, 1500.0),  # temperature
     (90.0, 10.0),  # sleep
 )
+PANTING = 1.5  # power of the exertion that the breath follows: nobody pants at a walk; by eye
 EXERTION_C = 1.6  # what the hardest run would come to add, by eye
 HEART_PER_C, BREATH_PER_C = 0.10, 0.15  # share a kelvin of fever adds, by eye
 SLEEP_HEART, SLEEP_BREATH = 0.18, 0.25  # share of the waking rates that sleep takes, by eye
@@ -66,7 +67,7 @@ class Physiology:
 
 PHYSIOLOGY = {
     Species.DOG: Physiology(80.0, 240.0, 18.0, 180.0, 38.75, 0.12, 0.15),
-    Species.CAT: Physiology(126.0, 250.0, 27.0, 100.0, 38.65, 0.15, 0.2),
+    Species.CAT: Physiology(122.0, 250.0, 26.0, 100.0, 38.65, 0.15, 0.2),
 }
 EXERTION: dict[Behaviour, float] = {  # share of the heart's reserve that it would come to take
     Behaviour.SLEEP: 0.0,
@@ -170,7 +171,7 @@ def body_minute(
     for segment in segments:
         since_s = np.arange(1, segment.end_s - segment.start_s + 1)
         effort, asleep = exertion(segment.bout), segment.bout.behaviour is Behaviour.SLEEP
-        targets = (effort, effort, EXERTION_C * effort, float(asleep))
+        targets = (effort, effort**PANTING, EXERTION_C * effort, float(asleep))
         for row, (start, target, tau_s) in enumerate(zip(last, targets, LAGS_S, strict=True)):
             decay = np.exp(-since_s / tau_s[target < start])
             used[row, segment.start_s : segment.end_s] = target + (start - target) * decay

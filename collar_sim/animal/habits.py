@@ -44,10 +44,11 @@ RHYTHMS = {
         0.20,
         1.3,
         {
-            Behaviour.WALK: 1.3,
-            Behaviour.RUN: 1.7,
-            Behaviour.PLAY: 2.2,
-            Behaviour.SCRATCH: 0.35,
+            Behaviour.SNIFF: 1.6,
+            Behaviour.WALK: 1.8,
+            Behaviour.RUN: 2.5,
+            Behaviour.PLAY: 4.0,
+            Behaviour.SCRATCH: 0.35,  # 1 minute a day: Eckstein & Hart 2000
         },
     ),
 }
@@ -75,8 +76,8 @@ HABITS: dict[Behaviour, Habit] = {
     Behaviour.REST: Habit(0.50, 70.0, 0.9, 5, calm=True, resumed=True),
     Behaviour.SNIFF: Habit(0.30, 18.0, 0.7, 4),
     Behaviour.WALK: Habit(0.42, 36.0, 0.7, 4),
-    Behaviour.RUN: Habit(0.095, 12.0, 0.6, 4),
-    Behaviour.PLAY: Habit(0.035, 35.0, 0.7, 6),
+    Behaviour.RUN: Habit(0.085, 12.0, 0.6, 4),
+    Behaviour.PLAY: Habit(0.03, 35.0, 0.7, 6),
     Behaviour.DRINK: Habit(0.025, 18.0, 0.4, 6),
     Behaviour.SCRATCH: Habit(0.05, 8.0, 0.4, 4),
     Behaviour.EAT: Habit(0.0, 200.0, 0.35, 60),  # a bowl of dry food; 1 to 8 minutes
