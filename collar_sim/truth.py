@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from collar_sim.animal import AnimalMinute
+from collar_sim.animal.ground import Ground
 from collar_sim.errors import SimulatorError
 
+GROUNDS = np.array([ground.name.lower() for ground in Ground])
 ROWS_PER_FILE = 500_000  # some megabytes; what a kill may lose, and what stays in memory
 
 
@@ -51,6 +53,8 @@ class Truth:
             ("breath_rpm", minute.body.breath_rpm),
             ("temperature_c", minute.body.temperature_c),
             ("worn", minute.worn),
+            ("ground", GROUNDS[minute.ground]),
+            ("gnss_astray", minute.gnss.astray),
         ):
             self._columns.setdefault(name, []).append(values)
         self._rows += seconds

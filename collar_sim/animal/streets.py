@@ -22,8 +22,8 @@ FloatArray = NDArray[np.float64]
 Point = tuple[float, float]
 
 # the median owner of Westgarth et al. 2019, doi:10.1038/s41598-019-41254-6, walks the dog 7 times
-# and 220 minutes a week: half an hour at a time, with stops some 1.5 km
-WALK_M, WALK_SPREAD = 1500.0, 0.35
+# and 220 minutes a week: half an hour at a time, with stops some 1 km
+WALK_M, WALK_SPREAD = 1000.0, 0.35
 PARK_SHARE = 0.4  # of the walks; this and the next ones by eye
 BLOCKS = 4  # that a walk goes round at most, each way
 PARK_USED = (0.35, 0.8)  # share of the park's size that a round takes
