@@ -1,106 +1,18 @@
-"""How each behaviour moves the neck: speed, rhythm, and the harmonics of that rhythm.
+"""How each behaviour moves the neck: its speed or rhythm, its posture, how much it stirs.
 
-One row per behaviour and per gait: what a behaviour feels like is said here and nowhere else.
-
-Axes everywhere: x along the neck to the nose, y to the animal's left, z up; rotations by the right
-hand about them (roll, pitch, yaw).
+One row per behaviour; the laws of gaits, which go with the Froude number v^2/(g h), stand below.
 """
 
 import math
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from plugins.sdk.behaviours import Behaviour
 
 G_MPS2 = 9.80665
 REFERENCE_KG = 16.0  # a dog of middle size
 CADENCE_SPREAD = 0.03  # of a steady rhythm, from second to second
-HARMONICS = 4  # footfalls of four legs put power up to the fourth; 25 Hz shows no more at a gallop
 WALK_TO_TROT_FROUDE = 0.5  # Alexander & Jayes 1983: the gait changes at like Froude numbers
 TROT_TO_GALLOP_FROUDE = 2.5  # ditto, 2-3 in dogs
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Amplitude of each harmonic of a rhythm, on each of the six axes."""
-
-    acc_g: tuple[tuple[float, ...], ...]
-    """x, y, z; per axis the first to at most fourth harmonic, in g."""
-    gyr_dps: tuple[tuple[float, ...], ...]
-    """roll, pitch, yaw, in deg/s."""
-    at_froude: float | None = None
-    """Speed at which the amplitudes hold; they grow with its power `GROWTH`."""
-
-    def amplitudes(self) -> NDArray[np.float64]:
-        """Shape (HARMONICS, 6): g, then deg/s."""
-        rows = [*self.acc_g, *self.gyr_dps]
-        return np.array([(*row, *[0.0] * (HARMONICS - len(row))) for row in rows]).T
-
-
-GROWTH = 0.4  # amplitude ~ Froude^0.4: peak force rises a little less than linearly with speed
-
-# Amplitudes by eye, to land near the recorded dogs. Spread of |a|, and of each gyro axis:
-# recorded (2 public collar sets)  walk 0.28-0.45 g, 43-63 deg/s   run 0.37-1.12 g, 44-115 deg/s
-# ours (middle of 20 animals)      walk 0.26 g, 37-56 deg/s        run 0.60 g, 52-73 deg/s
-WALK = Shape(
-    acc_g=((0.05, 0.17, 0.04, 0.04), (0.17, 0.04, 0.05, 0.03), (0.08, 0.34, 0.06, 0.11)),
-    gyr_dps=((45, 12, 7, 3), (15, 38, 7, 6), (38, 8, 5, 2)),
-    at_froude=0.3,
-)
-TROT = (
-    Shape(  # two beats a stride: the diagonal pairs land alike, so z is nearly all second harmonic
-        acc_g=((0.08, 0.25, 0.06, 0.06), (0.20, 0.06, 0.08, 0.04), (0.10, 0.78, 0.08, 0.18)),
-        gyr_dps=((60, 22, 12, 8), (25, 65, 14, 10), (50, 15, 8, 4)),
-        at_froude=1.2,
-    )
-)
-GALLOP = Shape(  # one flight a stride: everything is at the stride frequency
-    acc_g=((0.40, 0.18, 0.10, 0.06), (0.22, 0.10, 0.08, 0.04), (0.85, 0.32, 0.18, 0.10)),
-    gyr_dps=((55, 28, 14, 8), (105, 40, 18, 9), (45, 20, 9, 4)),
-    at_froude=4.0,
-)
-BREATH = Shape(acc_g=((0.004,), (0.003,), (0.008,)), gyr_dps=((0.8,), (1.2,), (0.5,)))
-SCRATCH = Shape(  # a hind paw hammers at the collar itself
-    acc_g=((0.25, 0.12), (0.60, 0.28), (0.45, 0.25)),
-    gyr_dps=((120, 50), (70, 35), (90, 40)),
-)
-CHEW = Shape(  # jaws and neck; bites of dry food jerk the head
-    acc_g=((0.05, 0.03, 0.02), (0.04, 0.02), (0.06, 0.04, 0.02)),
-    gyr_dps=((9, 5, 2), (15, 8, 3), (8, 3)),
-)
-LAP = Shape(  # the head dips a little with each stroke of the tongue
-    acc_g=((0.05, 0.015), (0.015,), (0.07, 0.02)), gyr_dps=((4, 1), (20, 5), (3, 1))
-)
-# recorded at play (1 public collar set): 0.20-0.50-1.08 g and 38-102-188 deg/s, 10-50-90 %
-# recorded in a car (ditto): 0.04-0.11-0.30 g and 3-13-54 deg/s
-PLAY = Shape(  # pounce, brake, turn, wrestle, shake the toy
-    acc_g=((0.24, 0.18, 0.10, 0.06), (0.21, 0.16, 0.10, 0.06), (0.27, 0.20, 0.11, 0.06)),
-    gyr_dps=((60, 42, 22, 11), (52, 38, 21, 10), (50, 34, 20, 10)),
-)
-ROAD = Shape(  # the body of a car bounces at 1 to 2 Hz on its springs and passes on what is faster
-    acc_g=((0.020, 0.025, 0.020, 0.018), (0.025, 0.025, 0.020, 0.015), (0.05, 0.055, 0.04, 0.03)),
-    gyr_dps=((6, 5, 3, 2), (7, 6, 3, 2), (3, 3, 2, 1)),
-)
-TREMOR = Shape(acc_g=((0.05,), (0.07,), (0.07,)), gyr_dps=((16,), (12,), (12,)))
-LIMP = Shape(  # the head nods once a stride, up as the sore leg lands (Keegan 2007, horses)
-    acc_g=((0.10, 0.02), (0.06,), (0.34, 0.05, 0.08)), gyr_dps=((14,), (48, 8), (10,))
-)
-
-SHAPES: dict[str, Shape] = {
-    "walk": WALK,
-    "trot": TROT,
-    "gallop": GALLOP,
-    "breath": BREATH,
-    "scratch": SCRATCH,
-    "chew": CHEW,
-    "lap": LAP,
-    "play": PLAY,
-    "road": ROAD,
-    "tremor": TREMOR,
-    "limp": LIMP,
-}
 
 
 @dataclass(frozen=True)
@@ -108,7 +20,7 @@ class Motion:
     """What the neck does during a behaviour."""
 
     shape: str | None
-    """Row of `SHAPES`; None when the gait follows from the speed."""
+    """Row of `rhythm.SHAPES`; None when the gait, if it has one, follows from the speed."""
     froude: tuple[float, float] | None = None
     """Range of v^2/(g h) for behaviours that travel."""
     rhythm_hz: tuple[float, float] = (0.0, 0.0)
@@ -130,9 +42,15 @@ class Motion:
     lean_deg: float = 4.0
     """Spread of the sideways lean from bout to bout."""
     look: float = 0.5
-    """Share of seconds in which the head also turns freely."""
+    """Share of the time in which the head also turns freely."""
     look_deg: float = 8.0
-    """Size of those turns: deg of pitch and roll, and ten times as many deg/s of yaw."""
+    """Size of those turns: deg of pitch and roll, and six times as many deg/s of yaw."""
+    sway_deg: float = 0.0
+    """Spread of quicker movements of the head, up to some 3 Hz, whenever it turns freely."""
+    shove_g: float = 0.0
+    """The same of acceleration, at all times."""
+    buzz_g: float = 0.0
+    """Spread of a shaking at all frequencies."""
 
     def scale(self, mass_kg: float) -> float:
         """What the mass does to the rhythm."""
@@ -141,22 +59,24 @@ class Motion:
 
 MOTIONS: dict[Behaviour, Motion] = {
     Behaviour.SLEEP: Motion(  # head down, on the side or curled up; only breath, and a rare twitch
-        "breath",
-        rhythm_hz=(0.2, 0.4),
+        None,
         pitch_deg=(6.0, 12.0),
         trunk_deg=(0.0, 8.0),
         lean_deg=40.0,
         look=0.01,
-        look_deg=5.0,
+        look_deg=4.0,
+        buzz_g=0.001,
     ),
     Behaviour.REST: Motion(  # lying, sitting or standing, awake: it looks about
-        "breath",
-        rhythm_hz=(0.3, 0.7),
+        None,
         pitch_deg=(-12.0, 20.0),
         trunk_deg=(-12.0, 18.0),
         lean_deg=22.0,
         look=0.2,
-        look_deg=5.0,
+        look_deg=6.0,
+        sway_deg=1.5,
+        shove_g=0.03,
+        buzz_g=0.0013,
     ),
     # a slow walk with stops and the nose at the ground; the sniffs themselves, about five a second
     # (Craven et al. 2010, doi:10.1098/rsif.2009.0490), are too faint for a collar
@@ -168,9 +88,32 @@ MOTIONS: dict[Behaviour, Motion] = {
         trunk_deg=(6.0, 5.0),
         look=0.85,
         look_deg=9.0,
+        sway_deg=5.0,
+        shove_g=0.04,
     ),
-    Behaviour.WALK: Motion(None, froude=(0.1, 0.5), steady=0.97, pitch_deg=(-18.0, 10.0)),
-    Behaviour.RUN: Motion(None, froude=(0.7, 5.0), pitch_deg=(-12.0, 8.0), look=0.3),
+    Behaviour.WALK: Motion(
+        None,
+        froude=(0.1, 0.5),
+        jitter=0.09,
+        steady=0.95,
+        pitch_deg=(-18.0, 10.0),
+        look=0.6,
+        look_deg=5.0,
+        sway_deg=1.5,
+        shove_g=0.02,
+        buzz_g=0.005,
+    ),
+    Behaviour.RUN: Motion(
+        None,
+        froude=(0.5, 4.0),
+        jitter=0.06,
+        pitch_deg=(-12.0, 8.0),
+        look=0.5,
+        look_deg=5.0,
+        sway_deg=1.5,
+        shove_g=0.03,
+        buzz_g=0.005,
+    ),
     Behaviour.PLAY: Motion(
         "play",
         rhythm_hz=(1.5, 2.8),
@@ -261,3 +204,15 @@ def stride_hz(froude: float, hip_height_m: float) -> float:
     1.63
     """
     return speed_mps(froude, hip_height_m) / (2.4 * hip_height_m * froude**0.34)
+
+
+def duty_factor(froude: float) -> float:
+    """Share of a stride that a foot is on the ground, at most 0.8.
+
+    Source: 0.52 u^-0.28 with u the square root of the Froude number, for forefeet, Alexander &
+    Jayes 1983, doi:10.1111/j.1469-7998.1983.tb04266.x.
+
+    >>> round(duty_factor(0.3), 2), round(duty_factor(4.0), 2)
+    (0.62, 0.43)
+    """
+    return min(0.8, 0.52 * froude**-0.14)

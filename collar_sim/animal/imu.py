@@ -1,8 +1,10 @@
 """What the collar's IMU feels: 25 Hz, six axes, from the minute's segments.
 
-Specific force on the neck is gravity plus the harmonics of the gait; the neck pitches and leans,
-the collar slides round it, and the unit sits a little askew in its holder. Tilting by the gait's
-own rotation is left out: it is within the amplitudes of `gait.SHAPES`, set on collar data.
+The neck has a posture, which changes within seconds, and moves about it: by its footfalls
+(`footfall`) or another rhythm (`rhythm`), by free movements of the head, by breath and heartbeat.
+All are accelerations and angles of the neck. Rotation is the change of the angles, and gravity
+turns with them, so that the six axes agree; the collar slides round the neck, the unit sits a
+little askew in its holder, and `sensor` says what a real part makes of it.
 """
 
 from dataclasses import dataclass
@@ -10,31 +12,54 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from collar_sim.animal.anomaly import Anomaly
+from collar_sim.animal.anomaly import Anomaly, Phase
 from collar_sim.animal.behaviour import Segment
 from collar_sim.animal.body import BodyMinute
 from collar_sim.animal.drift import Drift
-from collar_sim.animal.gait import GROWTH, HARMONICS, MOTIONS, SHAPES, gait_of
+from collar_sim.animal.footfall import footfalls
+from collar_sim.animal.gait import MOTIONS, gait_of
 from collar_sim.animal.lost import Lost
 from collar_sim.animal.movement import Track
 from collar_sim.animal.profile import Profile
-from gateway.wire.windows import ACC_G_PER_LSB, GYR_DPS_PER_LSB
+from collar_sim.animal.rhythm import HARMONICS, as_angles
+from plugins.sdk.behaviours import Behaviour
 
 RATE_HZ = 25
 SAMPLES = 60 * RATE_HZ
 LOOK_TAU_S = 1.5  # how long a glance lasts
+STIR_TAU_S = 8.0  # how long it goes on stirring, once it does
 COLLAR_TAU_S = 400.0  # how long the collar stays where it slid
 SLIDE_DEG = 35.0  # spread of the collar's angle when loosest
-SLAP = 0.35  # share of the motion that a loose collar turns into rattle
+STILL = {Behaviour.SLEEP, Behaviour.REST, Behaviour.VEHICLE}
+FINE_HZ = 5  # of the knots of quicker movements
+FINE = 60 * FINE_HZ
+SETTLE_DEG = 0.2  # how far a neck that keeps still wanders all the same
+RUB_G = 2.5e-4  # per deg/s: shaking of a strap that turns in the fur, by eye
+RUB_DPS_PER_G = 250.0  # by eye
+TONE_SPREAD = 0.5  # log, of that while it lasts
+SURGE = 0.30  # spread of the logarithm of a gait's vigour
+RAMP_S = 0.5  # in which one bout's motion gives way to the next
+BEAT_DEG_PER_G = 4.0  # of nodding with it, by eye
+BEAT_HZ, BEAT_S = 5.0, 0.12  # a heartbeat at the neck: how it rings, and for how long; by eye
 
 FloatArray = NDArray[np.float64]
 Samples = NDArray[np.float32]
 
 _look = Drift(LOOK_TAU_S)
+_stir = Drift(STIR_TAU_S)
 _slide = Drift(COLLAR_TAU_S)
-_FRACTION = (np.arange(1, RATE_HZ + 1) / RATE_HZ)[None, :, None]
-_LSB = np.array([ACC_G_PER_LSB] * 3 + [GYR_DPS_PER_LSB] * 3)
-GATE, PITCH, ROLL, YAW_RATE = range(4)  # columns of the per-second knots
+_QUANTILES = np.array([-6.0, -2.33, -1.64, -1.28, -0.84, -0.25, 0.25, 0.84, 1.28, 1.64, 6.0])
+_SHARES = np.array([0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0])
+GATE, PITCH, ROLL, YAW_RATE, SWAY, SHOVE = range(6)  # columns of the per-second knots
+
+
+def _spline(steps: int) -> NDArray[np.float32]:
+    """Weights of three knots at so many samples between two: a quadratic B-spline."""
+    at = np.arange(1, steps + 1) / steps
+    return np.stack([(1 - at) ** 2 / 2, 0.5 + at - at**2, at**2 / 2]).astype(np.float32)
+
+
+_SLOW, _QUICK = _spline(RATE_HZ), _spline(RATE_HZ // FINE_HZ)
 
 
 @dataclass(frozen=True)
@@ -47,8 +72,15 @@ class Pose:
     """Head pitch, roll, yaw and cadence, each of unit variance."""
     slide: float = 0.0
     """Of the collar round the neck, unit variance."""
-    knot: tuple[float, ...] = (0.0,) * 4
-    """Last values of what is interpolated from second to second."""
+    knots: tuple[float, ...] = (0.0,) * 12
+    """The last two of what is interpolated from second to second."""
+    angles: tuple[float, ...] = (0.0,) * 3
+    """Last roll, pitch and yaw, in degrees."""
+    stir: float = 0.0
+    """Unit variance."""
+    breath: float = 0.0
+    """Phase, in cycles."""
+    beat: float = 0.0
 
 
 def imu_minute(
@@ -77,30 +109,38 @@ def imu_minute(
         lost: How it lies there.
     """
     look = _look.minute(np.array(pose.look), rng.standard_normal((60, 4)))
-    slide = _slide.minute(np.array([pose.slide]), rng.standard_normal((60, 1)))[:, 0]
-    knots, rhythm_hz = _knots(profile, segments, track, look, slide, rng)
-    first = np.concatenate([[pose.knot], knots])
-    slope = np.diff(first, axis=0)
-    curves = (first[:-1, None, :] + slope[:, None, :] * _FRACTION).reshape(SAMPLES, 4)
+    slide = _slid(pose.slide, segments, rng)
+    stir = _stir.minute(np.array([pose.stir]), rng.standard_normal((60, 1)))[:, 0]
+    knots, rhythm_hz = _knots(profile, segments, track, look, slide, stir, rng)
+    curves = _between(np.concatenate([np.reshape(pose.knots, (2, -1)), knots]), _SLOW)
     cycles = pose.phase + np.cumsum(np.repeat(rhythm_hz / RATE_HZ, RATE_HZ))
 
-    motion = _motion(profile, segments, cycles, curves[:, GATE])
-    rattle = profile.looseness * SLAP
-    motion *= 1.0 + rattle * rng.standard_normal((SAMPLES, 6), dtype=np.float32)
-    motion[:, 4] += np.repeat(slope[:, PITCH], RATE_HZ)
-    motion[:, 5] += curves[:, YAW_RATE]
-    samples = _turned(motion, np.deg2rad(curves[:, PITCH]), np.deg2rad(curves[:, ROLL]))
-    samples[:, 3] += np.repeat(slope[:, ROLL], RATE_HZ)
+    motion, quick = _fine(knots, rng)
+    surge = np.exp(quick) * curves[:, GATE]
+    _add_rhythms(motion, profile, segments, cycles, surge, rng)
+    breath, beat = _add_vitals(motion, profile, pose, body)
+    motion[:, 3] += curves[:, ROLL]
+    motion[:, 4] += curves[:, PITCH]
+    yaw = np.cumsum(curves[:, YAW_RATE]) / RATE_HZ
+    motion[:, 5] += yaw
+    samples = _felt(motion, pose)
+    _add_rub(samples, profile, segments, stir, rng)
     if lost is not None:
         samples[np.repeat(~worn, RATE_HZ)] = (*lost.down, 0.0, 0.0, 0.0)
-    samples = _sensed(profile, samples, rng)
+    mount = profile.mount.T.astype(np.float32)
+    samples[:, :3] @= mount
+    samples[:, 3:] @= mount
     last = Pose(
-        float(cycles[-1] % 1.0),
-        tuple(look[-1].tolist()),
-        float(slide[-1]),
-        tuple(knots[-1].tolist()),
+        phase=float(cycles[-1] % 1.0),
+        look=tuple(look[-1].tolist()),
+        slide=float(slide[-1]),
+        knots=tuple(knots[-2:].ravel().tolist()),
+        angles=(*motion[-1, 3:5].tolist(), float(motion[-1, 5] - yaw[-1])),
+        stir=float(stir[-1]),
+        breath=breath,
+        beat=beat,
     )
-    return samples, last
+    return profile.sensor.read(samples, RATE_HZ, rng), last
 
 
 def _knots(
@@ -109,24 +149,30 @@ def _knots(
     track: Track,
     look: FloatArray,
     slide: FloatArray,
+    stir: FloatArray,
     rng: np.random.Generator,
 ) -> tuple[FloatArray, FloatArray]:
-    """What changes slowly, at each second: shape (60, 4), and the rhythm in Hz, shape (60,)."""
-    knots = np.empty((60, 4))
+    """What changes slowly, at each second: shape (60, 6), and the rhythm in Hz, shape (60,)."""
+    knots = np.empty((60, 6))
     rhythm_hz = np.empty(60)
-    chance = rng.random((60, 2))
+    rank = np.interp(stir, _QUANTILES, _SHARES)  # of this moment among all, 0 to 1
     vigour = rng.standard_normal(60)
+    steady = rng.random(60)
+    settle_deg = SETTLE_DEG * profile.tone
     for segment in segments:
         bout, span = segment.bout, slice(segment.start_s, segment.end_s)
         motion = MOTIONS[bout.behaviour]
         tremor = segment.episode.kind is Anomaly.TREMOR
-        looks = (chance[span, 1] < motion.look) * motion.look_deg * profile.seat.look
-        knots[span, GATE] = chance[span, 0] < motion.steady
+        looks = (rank[span] < motion.look) * profile.seat.look
+        turns = looks * motion.look_deg
+        knots[span, GATE] = steady[span] < motion.steady
         if motion.surge:
             knots[span, GATE] *= np.exp(motion.surge * vigour[span])
-        knots[span, PITCH] = bout.pitch_deg + looks * look[span, 0]
-        knots[span, ROLL] = bout.lean_deg + looks * look[span, 1]
-        knots[span, YAW_RATE] = 10.0 * looks * look[span, 2]
+        knots[span, PITCH] = bout.pitch_deg + (turns + settle_deg) * look[span, 0]
+        knots[span, ROLL] = bout.lean_deg + (turns + settle_deg) * look[span, 1]
+        knots[span, YAW_RATE] = (6.0 * turns + 2.0 * settle_deg) * look[span, 2]
+        knots[span, SWAY] = looks * motion.sway_deg
+        knots[span, SHOVE] = motion.shove_g * (1.0 if bout.froude > 0 else looks)
         cadence = np.maximum(0.2, 1.0 + motion.jitter * look[span, 3])
         rhythm_hz[span] = cadence * (segment.episode.rhythm_hz if tremor else bout.rhythm_hz)
     knots[:, ROLL] += profile.collar_angle_deg + SLIDE_DEG * profile.looseness * slide
@@ -136,64 +182,148 @@ def _knots(
     return knots, rhythm_hz
 
 
-def _motion(
+def _slid(last: float, segments: list[Segment], rng: np.random.Generator) -> FloatArray:
+    """Where the collar is round the neck at each second: it slides only as the animal moves."""
+    moving = np.concatenate(
+        [np.full(s.end_s - s.start_s, s.bout.behaviour not in STILL) for s in segments]
+    )
+    walk = _slide.minute(np.array([last]), rng.standard_normal((60, 1)))[:, 0]
+    return np.concatenate([[last], walk])[np.cumsum(moving)]
+
+
+def _between(knots: FloatArray | Samples, weights: Samples) -> Samples:
+    """A smooth curve along knots, shape (steps * (n - 2), c) from (n, c)."""
+    fine = knots.astype(np.float32)
+    parts = [weights[i][:, None] * fine[i : len(fine) - 2 + i, None] for i in range(3)]
+    return (parts[0] + parts[1] + parts[2]).reshape(-1, fine.shape[1])
+
+
+def _fine(knots: FloatArray, rng: np.random.Generator) -> tuple[Samples, Samples]:
+    """Quick free movements, shape (1500, 6), and the surges of vigour, shape (1500,).
+
+    They fade at the minute's ends, so that nothing of them need be carried on.
+    """
+    fine = np.zeros((FINE + 2, 7), np.float32)
+    fine[2:-2] = rng.standard_normal((FINE - 2, 7), dtype=np.float32)
+    fine[1:, :3] -= fine[:-1, :3]  # the neck goes nowhere: nothing slow in its acceleration
+    each = np.repeat(knots[:, [SHOVE, SWAY]], FINE_HZ, axis=0).astype(np.float32)
+    fine[2:, :3] *= each[:, :1]
+    fine[2:, 3:6] *= each[:, 1:]
+    curve = _between(fine, _QUICK)
+    return curve[:, :6], curve[:, 6] * np.float32(SURGE)
+
+
+def _add_rub(
+    samples: Samples,
+    profile: Profile,
+    segments: list[Segment],
+    stir: FloatArray,
+    rng: np.random.Generator,
+) -> None:
+    """What shakes at all frequencies: a road, muscles that keep still, a strap that rubs."""
+    spans = [segment.end_s - segment.start_s for segment in segments]
+    buzz = np.repeat([MOTIONS[segment.bout.behaviour].buzz_g for segment in segments], spans)
+    buzz *= profile.tone * np.exp(TONE_SPREAD * stir)
+    spin_dps = np.abs(samples[:, 3:]).sum(axis=1)
+    size = np.repeat(buzz.astype(np.float32), RATE_HZ) + np.float32(RUB_G) * spin_dps
+    noise = rng.standard_normal((SAMPLES, 6), dtype=np.float32) * size[:, None]
+    noise[:, 3:] *= RUB_DPS_PER_G
+    samples += noise
+
+
+def _add_rhythms(
+    motion: Samples,
     profile: Profile,
     segments: list[Segment],
     cycles: FloatArray,
-    gate: FloatArray,
-) -> Samples:
-    """The rhythm's part of each sample in the body's frame, shape (1500, 6)."""
-    turn = np.exp(2j * np.pi * (cycles % 1.0)).astype(np.complex64)
-    powers = np.empty((SAMPLES, HARMONICS), np.complex64)
-    powers[:, 0] = turn
-    for k in range(1, HARMONICS):
-        powers[:, k] = powers[:, k - 1] * turn
-    body = np.empty((SAMPLES, 6), np.float32)
+    surge: Samples,
+    rng: np.random.Generator,
+) -> None:
+    """The part of footfalls and other rhythms."""
     for segment in segments:
+        bout, episode = segment.bout, segment.episode
         span = slice(segment.start_s * RATE_HZ, segment.end_s * RATE_HZ)
-        wave = powers[span] @ _amplitudes(profile, segment)
-        body[span] = wave.real * gate[span, None]
-    return body
+        if bout.froude > 0:
+            limp = episode.kind is Anomaly.LIMP
+            wave = footfalls(
+                profile.footwork[gait_of(bout.froude)],
+                bout.froude,
+                bout.rhythm_hz,
+                RATE_HZ,
+                cycles[span],
+                rng,
+                sore=episode.side if limp else None,
+                severity=episode.severity,
+            )
+        else:
+            name = _rhythm_of(segment)
+            if name is None:
+                continue
+            waves = as_angles(profile.rhythms[name], float(bout.rhythm_hz), RATE_HZ)
+            if episode.kind in (Anomaly.TREMOR, Anomaly.SEIZURE):
+                waves = waves * np.float32(episode.severity)
+            turn = np.exp(2j * np.pi * (cycles[span] % 1.0)).astype(np.complex64)
+            powers = np.cumprod(np.repeat(turn[:, None], HARMONICS, axis=1), axis=1)
+            wave = (powers @ waves).real
+        motion[span] += wave * (surge[span] * _ramp(segment))[:, None]
 
 
-def _amplitudes(profile: Profile, segment: Segment) -> NDArray[np.complex64]:
-    """Complex amplitudes of a segment's rhythm, shape (HARMONICS, 6)."""
-    bout, episode = segment.bout, segment.episode
-    if episode.kind is Anomaly.TREMOR:
-        return profile.gait["tremor"] * np.float32(episode.severity)
-    name = MOTIONS[bout.behaviour].shape or gait_of(bout.froude)
-    at_froude = SHAPES[name].at_froude
-    grown = 1.0 if at_froude is None else (bout.froude / at_froude) ** GROWTH
-    waves = profile.gait[name] * np.float32(grown)
-    if episode.kind is Anomaly.LIMP:
-        waves = waves + profile.gait["limp"] * np.float32(episode.severity)
-    return waves
+def _rhythm_of(segment: Segment) -> str | None:
+    """The row of `rhythm.SHAPES` that a bout without a gait follows."""
+    match segment.episode.kind, segment.episode.phase:
+        case Anomaly.TREMOR, _:
+            return "tremor"
+        case Anomaly.SEIZURE, Phase.TONIC:
+            return "tonic"
+        case Anomaly.SEIZURE, Phase.CLONIC:
+            return "clonic"
+        case _:
+            return MOTIONS[segment.bout.behaviour].shape
 
 
-def _turned(body: Samples, pitch_rad: FloatArray, roll_rad: FloatArray) -> Samples:
-    """Body to collar: gravity by the neck's pitch, then everything by the angle round the neck."""
-    sin_roll, cos_roll = np.sin(roll_rad), np.cos(roll_rad)
-    x = body[:, 0] - np.sin(pitch_rad)
-    y, z = body[:, 1], body[:, 2] + np.cos(pitch_rad)
-    return np.stack(
-        [
-            x,
-            cos_roll * y + sin_roll * z,
-            cos_roll * z - sin_roll * y,
-            body[:, 3],
-            cos_roll * body[:, 4] + sin_roll * body[:, 5],
-            cos_roll * body[:, 5] - sin_roll * body[:, 4],
-        ],
-        axis=1,
-    ).astype(np.float32)
+def _ramp(segment: Segment) -> Samples:
+    """How far a bout's motion is on, 0 to 1; in full at the minute's ends."""
+    samples = (segment.end_s - segment.start_s) * RATE_HZ
+    at = np.arange(1, samples + 1, dtype=np.float32) / (RAMP_S * RATE_HZ)
+    on = np.ones(samples, np.float32)
+    if segment.start_s > 0:
+        on = np.minimum(on, at)
+    if segment.end_s < 60:
+        on = np.minimum(on, at[::-1])
+    return on
 
 
-def _sensed(profile: Profile, samples: Samples, rng: np.random.Generator) -> Samples:
-    """As the sensor reports it: mounted askew, scaled, biased, noisy, clipped and quantised."""
-    noise = rng.standard_normal((SAMPLES, 6), dtype=np.float32)
-    mounted = np.concatenate(
-        [samples[:, :3] @ profile.mount.T, samples[:, 3:] @ profile.mount.T], axis=1
-    )
-    reading = mounted * profile.gain + profile.bias + noise * profile.noise
-    counts = np.clip(np.rint(reading / _LSB), -32768, 32767)
-    return (counts * _LSB).astype(np.float32)
+def _add_vitals(
+    motion: Samples, profile: Profile, pose: Pose, body: BodyMinute
+) -> tuple[float, float]:
+    """The part of breath and heart; returns their phases at the end, in cycles."""
+    rates_hz = np.stack([body.breath_rpm, body.heart_bpm]) / 60.0
+    each_hz = np.repeat(rates_hz, RATE_HZ, axis=1)
+    cycles = np.array([[pose.breath], [pose.beat]]) + np.cumsum(each_hz, axis=1) / RATE_HZ
+    breath, beat = (cycles % 1.0).astype(np.float32)
+    breathing = np.sin(2 * np.pi * breath) + np.float32(0.3) * np.sin(4 * np.pi * breath)
+    motion[:, 4] += np.float32(np.rad2deg(profile.breath_g)) * breathing
+    motion[:, 2] += np.float32(profile.breath_g / 3) * breathing
+    since_s = beat / each_hz[1].astype(np.float32)
+    pulse = np.exp(-since_s / BEAT_S) * np.sin(2 * np.pi * BEAT_HZ * since_s)
+    motion[:, 0] += np.float32(profile.beat_g) * pulse
+    motion[:, 2] += np.float32(profile.beat_g) * pulse
+    motion[:, 4] += np.float32(BEAT_DEG_PER_G * profile.beat_g) * pulse
+    return float(breath[-1]), float(beat[-1])
+
+
+def _felt(motion: Samples, pose: Pose) -> Samples:
+    """Neck to collar: gravity by its pitch, then everything by the angle round the neck."""
+    before = np.array(pose.angles, np.float32)
+    rates = np.diff(motion[:, 3:], axis=0, prepend=before[None]) * np.float32(RATE_HZ)
+    roll, pitch = np.deg2rad(motion[:, 3]), np.deg2rad(motion[:, 4])
+    sin_roll, cos_roll = np.sin(roll), np.cos(roll)
+    y, z = motion[:, 1], motion[:, 2] + np.cos(pitch)
+    samples = np.empty_like(motion)
+    samples[:, 0] = motion[:, 0] - np.sin(pitch)
+    samples[:, 1] = cos_roll * y + sin_roll * z
+    samples[:, 2] = cos_roll * z - sin_roll * y
+    samples[:, 3] = rates[:, 0]
+    samples[:, 4] = cos_roll * rates[:, 1] + sin_roll * rates[:, 2]
+    samples[:, 5] = cos_roll * rates[:, 2] - sin_roll * rates[:, 1]
+    return samples

@@ -1,7 +1,7 @@
 """How the unit is worn, and what of a motion reaches it there.
 
-The amplitudes of `gait.SHAPES` are those of a unit that hangs at the throat. A unit on a harness,
-between the shoulders, sits on the trunk, and differs from it in what physics says:
+The amplitudes of `rhythm.SHAPES` and of footfalls are those of a unit that hangs at the throat. A
+unit on a harness, between the shoulders, sits on the trunk, and differs in what physics says:
 
 - The board lies with its back to the animal in both places. At the throat the animal is above it,
   on the back below: it is carried upside down, and tipped nose up along the slope of the withers.
@@ -34,6 +34,8 @@ HARNESS_REACH = {  # of the neck's amplitudes; gaits move the trunk itself
     "breath": 1.8,  # the ribs are under it
     "scratch": 0.45,  # the paw hammers at the neck, and the trunk is what it braces against
     "tremor": 0.8,
+    "tonic": 0.8,
+    "clonic": 0.7,
     "limp": 0.4,  # the head does most of the nodding
 }
 HARNESS_AXES = (1.5, 1.1, 0.7, 0.55, 0.45, 0.5)  # x y z, then roll pitch yaw, for the same reasons
@@ -56,7 +58,7 @@ class Seat:
     """What a place does to motion on its way into the unit."""
 
     reach: dict[str, float]
-    """Per row of `gait.SHAPES`, share of its amplitudes; a row that is missing has 1."""
+    """Per row of `rhythm.SHAPES`, breath and limp, share of its amplitudes; missing: 1."""
     axes: tuple[float, ...] = (1.0,) * 6
     """Share of each axis."""
     damping: float = 1.0

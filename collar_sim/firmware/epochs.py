@@ -24,7 +24,7 @@ SCORE_FLOOR = 1 / 512  # half a step of an int8 softmax, which says 0 where it o
 STATIC_S = 2.0  # running mean taken for gravity: 2 s in Wilson et al. 2006 and Shepard et al. 2008
 STEP_BAND_HZ = (0.8, 6.0)  # walking toy dog's stride to trotting toy dog's step
 MIN_STEP_VEDBA_G = 0.12  # below it a neck turns, but no animal travels
-MIN_STEP_SHARE = 0.45  # of the power in the band that lies in the main peak: gait is periodic
+MIN_STEP_SHARE = 0.25  # of the power in the band that lies in the main peak: dogs walk unevenly
 
 
 @dataclass(frozen=True)

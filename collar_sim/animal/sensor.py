@@ -1,0 +1,82 @@
+"""The inertial sensor on the collar: what becomes of true motion on its way into a number.
+
+`BMI270` is the part that the collar is built on; its figures are its data sheet's (Bosch Sensortec
+BST-BMI270-DS000-07, rev. 1.5, 2023). Another device is another row.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """A part by its data sheet; spreads are one standard deviation of the parts made."""
+
+    acc_range_g: float
+    gyr_range_dps: float
+    acc_lsb_g: float
+    """One count."""
+    gyr_lsb_dps: float
+    acc_noise_g: float
+    """Density, per square root of Hz."""
+    gyr_noise_dps: float
+    acc_offset_g: float
+    gyr_offset_dps: float
+    acc_gain: float
+    """Spread of the sensitivity, as a share."""
+    gyr_gain: float
+
+    def draw(self, rng: np.random.Generator) -> "Part":
+        """One part of those made: its own offsets and sensitivities."""
+        offset = np.repeat([self.acc_offset_g, self.gyr_offset_dps], 3)
+        gain = np.repeat([self.acc_gain, self.gyr_gain], 3)
+        return Part(self, offset * rng.standard_normal(6), 1.0 + gain * rng.standard_normal(6))
+
+
+@dataclass(frozen=True)
+class Part:
+    """One sensor."""
+
+    kind: Sensor
+    offset: FloatArray
+    """Shape (6,): g, then deg/s."""
+    gain: FloatArray
+    """Shape (6,), near 1."""
+
+    def read(self, motion: Samples, rate_hz: float, rng: np.random.Generator) -> Samples:
+        """What it says of motion: scaled, offset, noisy, clipped and quantised.
+
+        Args:
+            motion: Shape (n, 6): specific force in g, then rotation in deg/s, in its own axes.
+            rate_hz: At which it samples; its noise is that of half of it.
+            rng: Of its noise.
+        """
+        kind = self.kind
+        band = math.sqrt(rate_hz / 2.0)
+        noise = np.repeat([kind.acc_noise_g * band, kind.gyr_noise_dps * band], 3)
+        lsb = np.repeat([kind.acc_lsb_g, kind.gyr_lsb_dps], 3)
+        most = np.repeat([kind.acc_range_g, kind.gyr_range_dps], 3) / lsb
+        reading = rng.standard_normal(motion.shape, dtype=np.float32) * noise.astype(np.float32)
+        reading += motion * self.gain.astype(np.float32) + self.offset.astype(np.float32)
+        counts = np.clip(np.rint(reading / lsb), -most, most - 1)
+        return (counts * lsb).astype(np.float32)
+
+
+BMI270 = Sensor(
+    acc_range_g=8.0,
+    gyr_range_dps=2000.0,
+    acc_lsb_g=1 / 4096,
+    gyr_lsb_dps=1 / 16.4,
+    acc_noise_g=160e-6,
+    gyr_noise_dps=0.007,
+    acc_offset_g=0.020,
+    gyr_offset_dps=0.5,
+    acc_gain=0.004,
+    gyr_gain=0.004,
+)
