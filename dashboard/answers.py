@@ -21,6 +21,7 @@ class Place(Answer):
     lat_deg: float
     lon_deg: float
     accuracy_m: float
+    source: str = "gnss"
     observed_at: AwareDatetime
     age_s: float
 

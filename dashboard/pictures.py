@@ -118,7 +118,8 @@ def places_map(
                 "accuracy": min(pet.place.accuracy_m, FAR_M),
                 "stale": pet.stale,
                 "text": f"{named(pet.name)}: {kind.text}, "
-                f"{accuracy(pet.place.accuracy_m)}, {freshness(pet.place.observed_at, now)}",
+                f"{accuracy(pet.place.accuracy_m, pet.place.source)}, "
+                f"{freshness(pet.place.observed_at, now)}",
                 "track": [_near(origin.metres(f.lat_deg, f.lon_deg)) for f in fixes[::every]],
             }
         )

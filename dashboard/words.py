@@ -55,6 +55,7 @@ PET_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 NOT_A_DIAGNOSIS = "Moods are read from movement alone: observations, not diagnoses."
 
+BY_SOURCE = {"wifi": " by home WiFi", "cell": " by phone mast", "fixed": " by beacon"}
 SEVERITIES = {"critical": "Urgent", "warning": "Look after", "info": "Good to know"}
 UNITS = {
     "m": "m",
@@ -191,13 +192,13 @@ def length(metres: float) -> str:
     return f"{metres:.0f} m" if metres < 1_000 else f"{metres / 1_000:.1f} km"
 
 
-def accuracy(metres: float) -> str:
-    """How good a position is.
+def accuracy(metres: float, source: str = "gnss") -> str:
+    """How good a position is, and what it is from, if not from satellites.
 
-    >>> accuracy(5.7), accuracy(0.2)
-    ('± 6 m', '± 1 m')
+    >>> accuracy(0.2), accuracy(20.0, "wifi")
+    ('± 1 m', '± 20 m by home WiFi')
     """
-    return f"± {length(max(1.0, metres))}"
+    return f"± {length(max(1.0, metres))}{BY_SOURCE.get(source, '')}"
 
 
 def sureness(confidence: float) -> str:

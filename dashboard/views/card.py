@@ -116,7 +116,8 @@ def _facts(pet: Pet, look: Look, now: datetime) -> Iterable[Html]:
         if origin is not None:
             where = capital(whereabouts(pet.place, zones, origin))
             fresh = freshness(pet.place.observed_at, now)
-            yield _fact("location_on", where, f"{accuracy(pet.place.accuracy_m)} · {fresh}")
+            good = accuracy(pet.place.accuracy_m, pet.place.source)
+            yield _fact("location_on", where, f"{good} · {fresh}")
     for each in pet.observations:
         text = observed(each.name, each.label, each.confidence)
         yield _fact("mood", text, freshness(each.observed_at, now), NOT_A_DIAGNOSIS)

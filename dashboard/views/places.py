@@ -67,7 +67,8 @@ def _pet(pet: Pet, look: Look, now: datetime) -> Html:
     zones = zones_of(pet.pet_id, look.zones)
     origin = origin_of(zones, [pet.place])
     where = capital(whereabouts(pet.place, zones, origin)) if origin else ""
-    fresh = f"{accuracy(pet.place.accuracy_m)} · {freshness(pet.place.observed_at, now)}"
+    good = accuracy(pet.place.accuracy_m, pet.place.source)
+    fresh = f"{good} · {freshness(pet.place.observed_at, now)}"
     trouble = look.trouble_of.get(pet.pet_id)
     parts = [name, tag("div", "", where), tag("div", "pm-faint", fresh)]
     if trouble is not None:
