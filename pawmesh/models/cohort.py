@@ -1,5 +1,6 @@
 """A simulated population, recorded: some animals teach, some set thresholds, strangers judge."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -7,7 +8,7 @@ import numpy as np
 from rich.progress import Progress
 
 from cloud.training.dataset import Dataset, cut, joined
-from collar_sim.animal import Animal, Scenario
+from collar_sim.animal import Animal, Scenario, Wear
 
 SAMPLES = 100  # 4 s: two strides of the slowest walk of the largest dog, twice over
 START_AT = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)  # active, and rides are to be had
@@ -21,46 +22,89 @@ class Cohort:
     """Whose recordings a training uses, all by seed and disjoint."""
 
     fit: Dataset
+    """Busy days of collars: what the activity model learns from."""
+    fit_also: Dataset
+    """For the anomaly model: the same animals in a bad week, and on harnesses."""
     tune: Dataset
     strangers: Dataset
     sick_strangers: Dataset
     """The same strangers in a bad week."""
 
 
-def record(
-    seed: int, animals: int, strangers: int, minutes: int, progress: Progress | None = None
-) -> Cohort:
+@dataclass(frozen=True)
+class Roster:
+    """The numbers of a cohort's animals."""
+
+    fit: range
+    tune: range
+    strangers: range
+
+    @classmethod
+    def of(cls, animals: int, strangers: int) -> "Roster":
+        """So many that teach or tune, and others that judge."""
+        tuning = max(1, round(animals * TUNE_SHARE))
+        first = animals - tuning
+        return cls(range(first), range(first, animals), range(animals, animals + strangers))
+
+
+def record(seed: int, roster: Roster, minutes: int, progress: Progress | None = None) -> Cohort:
     """Recordings of a cohort; no animal is in two parts of it."""
-    tuning = max(1, round(animals * TUNE_SHARE))
+    collar, harness = Wear.COLLAR, Wear.HARNESS
+    busy, sick = Scenario.BUSY, Scenario.SICK
     plan = [
-        (range(animals - tuning), Scenario.BUSY, FIT_HOP_S),
-        (range(animals - tuning, animals), Scenario.BUSY, TUNE_HOP_S),
-        (range(animals, animals + strangers), Scenario.BUSY, TUNE_HOP_S),
-        (range(animals, animals + strangers), Scenario.SICK, TUNE_HOP_S),
+        [(roster.fit, busy, collar, minutes, FIT_HOP_S)],
+        [
+            (roster.fit, sick, collar, minutes, TUNE_HOP_S),
+            (roster.fit, sick, harness, minutes, TUNE_HOP_S),
+            (roster.fit, busy, harness, minutes // 2, TUNE_HOP_S),
+        ],
+        [(roster.tune, busy, collar, minutes, TUNE_HOP_S)],
+        [(roster.strangers, busy, collar, minutes, TUNE_HOP_S)],
+        [(roster.strangers, sick, collar, 2 * minutes, TUNE_HOP_S)],
     ]
-    total = sum(len(numbers) for numbers, _, _ in plan)
-    task = progress.add_task(f"{animals} + {strangers} animals", total=total) if progress else None
+    total = sum(len(numbers) for part in plan for numbers, *_ in part)
+    task = progress.add_task("recordings", total=total) if progress else None
     parts: list[Dataset] = []
-    for numbers, scenario, hop_s in plan:
+    for part in plan:
         recordings: list[Dataset] = []
-        for number in numbers:
-            recordings.append(_recording(seed, number, scenario, minutes, hop_s))
-            if progress is not None and task is not None:
-                progress.advance(task)
+        for numbers, scenario, wear, lasting, hop_s in part:
+            for number in numbers:
+                animal = drawn(seed, number, scenario, wear)
+                recordings.append(_recording(animal, name_of(number), lasting, hop_s))
+                if progress is not None and task is not None:
+                    progress.advance(task)
         parts.append(joined(recordings))
     return Cohort(*parts)
 
 
-def _recording(seed: int, number: int, scenario: Scenario, minutes: int, hop_s: int) -> Dataset:
+def drawn(seed: int, number: int, scenario: Scenario, wear: Wear = Wear.COLLAR) -> Animal:
+    """One animal of the population: the same individual whatever befalls it."""
     animal_seed = seed * 100_000 + number
     longitude = float(np.random.default_rng([animal_seed, 9]).uniform(*LONGITUDES))
-    animal = Animal.draw(animal_seed, home=(48.0, longitude), scenario=scenario)
+    return Animal.draw(animal_seed, home=(48.0, longitude), scenario=scenario, wear=wear)
+
+
+def name_of(number: int) -> str:
+    """How datasets and cards call an animal.
+
+    >>> name_of(7)
+    'animal-007'
+    """
+    return f"animal-{number:03d}"
+
+
+def names_of(numbers: Iterable[int]) -> list[str]:
+    """How datasets and cards call some animals."""
+    return [name_of(number) for number in numbers]
+
+
+def _recording(animal: Animal, name: str, minutes: int, hop_s: int) -> Dataset:
     lived = list(animal.minutes(START_AT, minutes))
     return cut(
         np.concatenate([minute.imu for minute in lived]),
         np.concatenate([minute.behaviour for minute in lived]),
         np.concatenate([minute.anomaly for minute in lived]),
-        f"animal-{number:03d}",
+        name,
         samples=SAMPLES,
         hop_s=hop_s,
     )

@@ -5,12 +5,8 @@ deterministic, so the same seed, machine type and TensorFlow give the same .tfli
 CPU may round sums otherwise and give another file of the same quality. The card names the versions.
 """
 
-import hashlib
-import platform
-from dataclasses import dataclass, replace
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from msgspec import structs
@@ -24,30 +20,42 @@ from rich.progress import (
 )
 
 from cloud.training import activity, anomaly
-from cloud.training.dataset import Dataset
-from cloud.training.judge import activity_metrics, anomaly_metrics, threshold_for_coverage
-from cloud.training.publish import publish
-from collar_sim.firmware.arena import arena_bytes
-from collar_sim.firmware.classifier import (
-    AnomalyScorer,
-    Classifier,
-    LiteRtClassifier,
-    MicroClassifier,
-    micro_available,
+from cloud.training.dataset import Dataset, joined
+from cloud.training.judge import (
+    activity_metrics,
+    anomaly_metrics,
+    calibration_error,
+    confusion,
+    risk_coverage,
+    threshold_for_coverage,
 )
-from pawmesh.models.cohort import SAMPLES, Cohort, record
+from collar_sim.animal import Scenario
+from collar_sim.firmware.classifier import AnomalyScorer
+from collar_sim.firmware.epochs import WINDOWS
+from collar_sim.firmware.events import ANOMALY_WINDOWS
+from collar_sim.firmware.slots import ACTIVITY, ANOMALY, LoadedModel, ModelSlots
+from pawmesh.models.cohort import SAMPLES, START_AT, Cohort, Roster, drawn, record
+from pawmesh.models.days import DAY_MIN, alarms_a_day, live, minutes_metrics, seconds_metrics
+from pawmesh.models.made import (
+    Card,
+    Made,
+    card_of,
+    digest_of,
+    engine_of,
+    model_of,
+    packaged,
+    with_thresholds,
+)
 from plugins.sdk.admission import admit
 from plugins.sdk.behaviours import Behaviour
-from plugins.sdk.features import prepare
-from plugins.sdk.manifest import COLLAR_BUDGET, Manifest, Model, Place, Task
-from plugins.sdk.package import Package
+from plugins.sdk.features import NAMES, prepare
+from plugins.sdk.manifest import COLLAR_BUDGET, Model, Task, View
 
-Card = dict[str, Any]
+FloatArray = anomaly.FloatArray
 
 LABELS = [label for label in Behaviour if label is not Behaviour.UNSURE]
-VERSION = "0.2.0"
 COVERAGE = 0.95  # on tuning animals; strangers get a little less
-FALSE_ALARMS = 0.005  # of healthy windows of tuning animals
+ALARMS_A_DAY = 0.5  # of healthy tuning animals: half of what an owner would bear
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ def train(
     animals: int = 36,
     strangers: int = 8,
     minutes: int = 240,
+    day_min: int = DAY_MIN,
     epochs: int = 12,
     quiet: bool = False,
 ) -> Trained:
@@ -78,84 +87,138 @@ def train(
         animals: Training animals; a quarter of them only set thresholds.
         strangers: Animals that only judge.
         minutes: Recorded of each animal.
-        epochs: Passes of the activity model; the anomaly model takes three times as many.
+        day_min: Minutes of a calm day, which sets the anomaly model's threshold and judges both.
+        epochs: Passes of the activity model; the anomaly model takes twice as many.
         quiet: No progress on stderr.
     """
+    roster = Roster.of(animals, strangers)
     with _progress(quiet) as progress:
-        cohort = record(seed, animals, strangers, minutes, progress)
-        task = progress.add_task("activity model", total=None)
-        activity_card = _train_activity(out / "activity", cohort, seed, epochs)
-        progress.update(task, total=1, completed=1)
-        task = progress.add_task("anomaly model", total=None)
-        anomaly_card = _train_anomaly(out / "anomaly", cohort, seed, 3 * epochs)
-        progress.update(task, total=1, completed=1)
-    return Trained(
-        out / "activity", out / "anomaly", {"activity": activity_card, "anomaly": anomaly_card}
-    )
+        cohort = record(seed, roster, minutes, progress)
+
+        def step(said: str) -> None:
+            progress.update(progress.add_task(said, total=1), completed=1)
+
+        step("recorded; the activity model learns")
+        act = _activity(cohort, seed, epochs)
+        step("the anomaly model learns")
+        odd = _anomaly(cohort, roster, seed, 2 * epochs, day_min)
+        step("strangers live with both")
+        slots = ModelSlots.holding({ACTIVITY: act.loaded, ANOMALY: odd.loaded}, {})
+        by_second, by_minute = _lived(slots, seed, roster, minutes, day_min)
+        cards = {
+            ACTIVITY: act.publish(out / ACTIVITY, days=by_second),
+            ANOMALY: odd.publish(out / ANOMALY, days=by_minute),
+        }
+    return Trained(out / ACTIVITY, out / ANOMALY, cards)
 
 
-def _train_activity(folder: Path, cohort: Cohort, seed: int, epochs: int) -> Card:
+def _activity(cohort: Cohort, seed: int, epochs: int) -> Made:
     labels = [str(label) for label in LABELS]
     fitted = activity.fit(cohort.fit, labels, seed, epochs=epochs)
-    canonical = admit(
-        fitted.tflite, COLLAR_BUDGET, input_shape=(1, SAMPLES, 1, 6), outputs=len(LABELS)
+    model = Model(
+        sha256="0" * 64,
+        task=Task.CLASSIFY,
+        labels=LABELS,
+        sees=View.FEATURES,
+        standard=fitted.standard,
+        samples=SAMPLES,
     )
-    draft = _package(
+    canonical = admit(
+        fitted.tflite, COLLAR_BUDGET, input_shape=model.input_shape, outputs=model.outputs
+    )
+    draft = packaged(
         canonical,
-        Model(
-            sha256=hashlib.sha256(canonical).hexdigest(),
-            task=Task.CLASSIFY,
-            labels=LABELS,
-            samples=SAMPLES,
-        ),
-        "activity",
+        structs.replace(model, sha256=digest_of(canonical)),
+        ACTIVITY,
         "What the animal does, of ten behaviours, from four seconds of the collar's motion.",
     )
-    engine = _engine(draft)
+    engine = engine_of(draft)
     tuning = engine.predict(cohort.tune.windows)
-    package = _with(draft, abstain_below=threshold_for_coverage(tuning, COVERAGE))
-    model = _model(package)
-    scores = engine.predict(cohort.strangers.windows)
-    float_scores = fitted.predict(prepare(model, cohort.strangers.windows))
+    package = with_thresholds(draft, abstain_below=threshold_for_coverage(tuning, COVERAGE))
+    model = model_of(package)
+    judged = cohort.strangers
+    scores = engine.predict(judged.windows)
+    float_scores = fitted.predict(prepare(model, judged.windows))
+    loaded = LoadedModel(package, engine)
+    best, guess = scores.max(axis=1), np.array(labels)[np.argmax(scores, axis=1)]
     card = {
-        **_card(package, cohort, cohort.strangers, seed, fitted.macs, engine),
-        "int8": activity_metrics(cohort.strangers, labels, scores, model.abstain_below),
-        "float": activity_metrics(cohort.strangers, labels, float_scores, model.abstain_below),
+        **card_of(loaded, cohort.fit, cohort.tune, judged, seed, fitted.macs),
+        "int8": activity_metrics(judged, labels, scores, model.abstain_below),
+        "float": activity_metrics(judged, labels, float_scores, model.abstain_below),
+        "abstain_below": model.abstain_below,
+        "calibration_error": calibration_error(best, guess == judged.labels),
+        "risk_coverage": risk_coverage(best, guess == judged.labels),
+        "confusion": {"labels": labels, "rows": confusion(judged.labels, guess, labels)},
     }
-    publish(folder, package.manifest, canonical, card, fitted.weights())
-    return card
+    return Made(loaded, card, fitted.weights())
 
 
-def _train_anomaly(folder: Path, cohort: Cohort, seed: int, epochs: int) -> Card:
-    fitted = anomaly.fit(cohort.fit, seed, epochs=epochs)
-    canonical = admit(fitted.tflite, COLLAR_BUDGET, input_shape=(1, 36), outputs=36)
-    draft = _package(
+def _anomaly(cohort: Cohort, roster: Roster, seed: int, epochs: int, day_min: int) -> Made:
+    data = joined([cohort.fit, cohort.fit_also])
+    fitted = anomaly.fit(data, seed, epochs=epochs)
+    features = len(NAMES)
+    canonical = admit(fitted.tflite, COLLAR_BUDGET, input_shape=(1, features), outputs=features)
+    draft = packaged(
         canonical,
         Model(
-            sha256=hashlib.sha256(canonical).hexdigest(),
+            sha256=digest_of(canonical),
             task=Task.RECONSTRUCT,
             threshold=1.0,
             standard=fitted.standard,
             samples=SAMPLES,
         ),
-        "anomaly",
+        ANOMALY,
         "How unlike the healthy motion of many animals four seconds are.",
     )
-    engine = _engine(draft)
+    engine = engine_of(draft)
     scorer = AnomalyScorer(draft, engine)
-    healthy = cohort.tune.where(cohort.tune.anomalies == "")
-    threshold = float(np.quantile(scorer.errors(healthy.windows), 1.0 - FALSE_ALARMS))
-    package = _with(draft, threshold=round(threshold, 5))
+    calm = np.concatenate([_calm_minutes(scorer, seed, number, day_min) for number in roster.tune])
+    threshold = float(np.quantile(calm, 1.0 - ALARMS_A_DAY / DAY_MIN))
+    package = with_thresholds(draft, threshold=round(threshold, 5))
     sick = cohort.sick_strangers
-    float_errors = fitted.errors(prepare(_model(package), sick.windows))
+    loaded = LoadedModel(package, engine)
+    float_errors = fitted.errors(prepare(model_of(package), sick.windows))
     card = {
-        **_card(package, cohort, sick, seed, fitted.macs, engine),
+        **card_of(loaded, data, cohort.tune, sick, seed, fitted.macs),
         "int8": anomaly_metrics(sick, scorer.errors(sick.windows), threshold),
         "float": anomaly_metrics(sick, float_errors, threshold),
         "false_alarms_by_behaviour": _false_alarms(cohort.strangers, scorer, threshold),
     }
-    publish(folder, package.manifest, canonical, card)
-    return card
+    return Made(loaded, card)
+
+
+def _calm_minutes(scorer: AnomalyScorer, seed: int, number: int, minutes: int) -> FloatArray:
+    """Of each minute of a healthy animal's day, the error that would have to be exceeded."""
+    day = drawn(seed, number, Scenario.CALM_DAY).minutes(START_AT, minutes)
+    windows = np.concatenate([minute.imu.reshape(-1, SAMPLES, 6) for minute in day])
+    errors = scorer.errors(windows).reshape(-1, WINDOWS)
+    return np.sort(errors, axis=1)[:, -ANOMALY_WINDOWS]
+
+
+def _lived(
+    slots: ModelSlots, seed: int, roster: Roster, minutes: int, day_min: int
+) -> tuple[Card, Card]:
+    """What the whole firmware made of strangers' lives: for the two cards."""
+    labels = [str(label) for label in LABELS]
+    calm, busy, sick, lame, itchy = (
+        live(slots, seed, roster.strangers, scenario, lasting)
+        for scenario, lasting in (
+            (Scenario.CALM_DAY, day_min),
+            (Scenario.BUSY, minutes),
+            (Scenario.SICK, 2 * minutes),
+            (Scenario.LAME_LEFT_FRONT, day_min),
+            (Scenario.ITCHY, day_min),
+        )
+    )
+    by_second = {"busy": seconds_metrics(busy, labels), "calm": seconds_metrics(calm, labels)}
+    by_minute = {
+        "per_kind": minutes_metrics([*sick, *lame], calm),
+        "alarms_calm": alarms_a_day(calm),
+        "alarms_lame": alarms_a_day(lame),
+        "itch_calm": alarms_a_day(calm, "itch"),
+        "itch_itchy": alarms_a_day(itchy, "itch"),
+    }
+    return by_second, by_minute
 
 
 def _false_alarms(healthy: Dataset, scorer: AnomalyScorer, threshold: float) -> dict[str, float]:
@@ -163,66 +226,6 @@ def _false_alarms(healthy: Dataset, scorer: AnomalyScorer, threshold: float) -> 
     over = scorer.errors(healthy.windows) > threshold
     shares = {"all": over, **{name: over[healthy.labels == name] for name in map(str, LABELS)}}
     return {name: round(float(np.mean(part)), 4) for name, part in shares.items() if len(part)}
-
-
-def _package(canonical: bytes, model: Model, package_id: str, summary: str) -> Package:
-    manifest = Manifest(
-        id=package_id,
-        version=VERSION,
-        name=package_id.capitalize(),
-        summary=summary,
-        runs_on=Place.COLLAR,
-        model=model,
-    )
-    return Package(Path(), manifest, canonical)
-
-
-def _with(draft: Package, **thresholds: float) -> Package:
-    model = structs.replace(_model(draft), **thresholds)
-    return replace(draft, manifest=structs.replace(draft.manifest, model=model))
-
-
-def _model(package: Package) -> Model:
-    model = package.manifest.model
-    assert model is not None, "both packages of this module carry one"
-    return model
-
-
-def _engine(package: Package) -> Classifier:
-    """The collar's own interpreter where it exists: thresholds hold for what will run."""
-    return MicroClassifier(package) if micro_available() else LiteRtClassifier(package)
-
-
-def _card(
-    package: Package, cohort: Cohort, judged: Dataset, seed: int, macs: int, engine: Classifier
-) -> Card:
-    """What a card says besides the metrics."""
-    model = package.model or b""
-    return {
-        "id": package.ref,
-        "training": {
-            "data": "simulated animals (collar_sim.animal), collars only, on busy days",
-            "fit_digest": cohort.fit.digest(),
-            "tune_digest": cohort.tune.digest(),
-            "seed": seed,
-            "fit_animals": _animals(cohort.fit),
-            "tune_animals": _animals(cohort.tune),
-            "versions": {name: version(name) for name in ("numpy", "tensorflow-cpu", "keras")},
-            "machine": platform.machine(),
-        },
-        "judged_on": {
-            "digest": judged.digest(),
-            "animals": _animals(judged),
-            "interpreter": type(engine).__name__,
-        },
-        "flash_bytes": len(model),
-        "arena_bytes": arena_bytes(model),
-        "macs": macs,
-    }
-
-
-def _animals(data: Dataset) -> list[str]:
-    return np.unique(data.animals).tolist()
 
 
 def _progress(quiet: bool) -> Progress:

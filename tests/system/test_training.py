@@ -18,12 +18,12 @@ from cloud.training.weights import unpack
 from collar_sim.animal import Animal, Scenario, Wear
 from collar_sim.firmware.classifier import AnomalyScorer, LiteRtClassifier
 from pawmesh.models import shipped
-from pawmesh.models.cohort import record
+from pawmesh.models.cohort import Roster, record
 from pawmesh.models.shipped import Trained, train
 from plugins.sdk.features import scaled
 from plugins.sdk.package import Package
 
-SMALL = {"animals": 4, "strangers": 2, "minutes": 100, "epochs": 5}
+SMALL = {"animals": 4, "strangers": 2, "minutes": 120, "day_min": 30, "epochs": 5}
 LABELS = [str(label) for label in shipped.LABELS]
 SHIPPED = Path(plugins.__path__[0]) / "activity"
 MORNING = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
@@ -35,7 +35,7 @@ def trained(tmp_path_factory) -> Trained:
 
 
 def test_both_packages_load_and_run(trained):
-    windows = record(5, 4, 2, 20).strangers.windows
+    windows = record(5, Roster.of(4, 2), 20).strangers.windows
     package = Package.load(trained.activity)
     assert LiteRtClassifier(package).predict(windows).shape == (len(windows), 10)
     package = Package.load(trained.anomaly)
@@ -62,6 +62,27 @@ def test_even_a_small_training_learns_something(trained):
     assert card["int8"]["macro_f1"] > 0.35  # of ten behaviours, from three animals
     assert abs(card["int8"]["macro_f1"] - card["float"]["macro_f1"]) < 0.1
     assert 0.5 < card["int8"]["coverage"] <= 1.0
+
+
+def test_the_activity_card_says_when_to_believe_the_model(trained):
+    card = trained.cards["activity"]
+    whole = card["risk_coverage"][-1]
+    assert whole["coverage"] == 1.0
+    assert whole["risk"] == pytest.approx(1.0 - card["int8"]["accuracy"], abs=1e-3)
+    assert card["risk_coverage"][4]["risk"] < whole["risk"]
+    assert 0.0 <= card["calibration_error"] < 0.4
+    rows = np.array(card["confusion"]["rows"])
+    assert rows.sum() == card["int8"]["windows"]
+    right = np.trace(rows) / rows.sum()
+    assert right == pytest.approx(card["int8"]["accuracy"], abs=1e-3)
+
+
+def test_the_anomaly_card_judges_each_kind_and_counts_alarms_by_the_day(trained):
+    days = trained.cards["anomaly"]["days"]
+    assert {"limp", "tremor"} <= set(days["per_kind"])
+    for kind in ("limp", "tremor"):
+        assert days["per_kind"][kind]["auc"] > 0.7
+    assert days["alarms_calm"]["pet_days"] == pytest.approx(2 * 30 / 1440, abs=0.01)
 
 
 def test_the_same_seed_gives_the_same_files(trained, tmp_path):
