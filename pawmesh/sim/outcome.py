@@ -2,7 +2,8 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,7 +54,6 @@ def write_report(path: Path, report: Report) -> None:
 def table(report: Report) -> list[tuple[str, str]]:
     """The report for people: what, and how much."""
     lost = report.radio_lost / report.transmissions if report.transmissions else 0.0
-    kinds = sorted(report.by_kind.items(), key=lambda item: -item[1])
     pace = f"{report.real_time_factor:.2f} simulated seconds a second, "
     pace += f"{report.lag_s:.1f} s late at the end, {report.max_lag_s:.1f} s at worst"
     lines = [
@@ -64,12 +64,12 @@ def table(report: Report) -> list[tuple[str, str]]:
             "Messages",
             f"{report.published:,} published, {report.acked:,} acknowledged, {report.owed:,} owed",
         ),
-        ("By kind", ", ".join(f"{kind} {count:,}" for kind, count in kinds) or "none"),
+        ("By kind", _by_kind(report.by_kind)),
         (
             "Radio",
             f"{report.radio_lost:,} of {report.transmissions:,} transmissions lost ({lost:.1%})",
         ),
-        ("Flash", f"{report.overwritten:,} overwritten, {report.too_large:,} too large"),
+        ("Flash", _flash(report)),
         ("Inference", f"{report.windows:,} windows, {report.windows_per_s:,.0f} a second"),
         ("CPU time", ", ".join(f"{stage} {part:.0%}" for stage, part in report.cpu_share.items())),
         ("Memory", f"{report.rss_mb:,.0f} MB"),
@@ -77,6 +77,18 @@ def table(report: Report) -> list[tuple[str, str]]:
     lines += [("Refused", f"{name}: {why}") for name, why in sorted(report.refused.items())]
     lines += [("Models refused", f"{n}: {why}") for n, why in sorted(report.refused_models.items())]
     return lines + [("Died", f"process {name}: {how}") for name, how in report.died.items()]
+
+
+def _flash(report: Report) -> str:
+    said = f"{report.overwritten:,} dropped because one was full"
+    if report.dropped:
+        said += f" ({_by_kind(report.dropped)})"
+    return said + (f", {report.too_large:,} too large to write" if report.too_large else "")
+
+
+def _by_kind(counts: Mapping[str, int]) -> str:
+    kinds = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{kind} {count:,}" for kind, count in kinds) or "none"
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -94,6 +106,7 @@ def _remains(worker: Worker) -> Report:
     """Of a worker that died: what its flash holds, and what it said last of the rest."""
     pulse = worker.pulse
     by_kind: dict[str, int] = {}
+    dropped: Counter[str] = Counter()
     acked = overwritten = boots = owed = 0
     with suppress(sqlite3.Error):  # it may have died before there was one
         with closing(_open(worker.data_dir / RECORD_FILE)) as db:
@@ -104,6 +117,8 @@ def _remains(worker: Worker) -> Report:
                 "coalesce(max(boot), 0) FROM collar"
             ).fetchone()
             owed = db.execute("SELECT count(*) FROM log").fetchone()[0]
+            for (blob,) in db.execute("SELECT dropped FROM collar WHERE dropped NOTNULL"):
+                dropped.update(msgspec.msgpack.decode(blob, type=dict[str, int]))
     return Report(
         collars=pulse.collars if pulse else 0,
         published=sum(by_kind.values()),
@@ -111,8 +126,10 @@ def _remains(worker: Worker) -> Report:
         transmissions=pulse.transmissions if pulse else 0,
         radio_lost=pulse.radio_lost if pulse else 0,
         overwritten=overwritten,
+        dropped=dict(dropped),
         acked=acked,
         owed=owed,
+        off=0,
         too_large=0,
         boots=boots,
         seconds=pulse.seconds if pulse else 0.0,
