@@ -35,8 +35,10 @@ class Downlink:
             return False
         try:
             topic = str(Topic(self._household.registry.site, collar_id, kind))
-            qos = 0 if kind is Kind.ACK else 1  # the next one says it again, and more
-            self.session.publish(topic, payload, content_type=form, qos=qos)
+            if kind is Kind.ACK:  # the commonest of all: no more than it needs
+                self.session.publish(topic, payload, qos=0)  # the next one says it again
+            else:
+                self.session.publish(topic, payload, content_type=form)
         except SessionLost:
             return False
         return True

@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import structlog
+from msgspec import NODEFAULT
 
 from collar_sim.firmware.clock import CollarClock
 from collar_sim.firmware.flash_log import Entry, FlashLog
@@ -20,6 +22,11 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 HARDWARE = "pawmesh-sim"
 FIRMWARE = "1.0.0"
 SAMPLE_RATE_HZ = 25.0
+
+_DEFAULTS = {
+    kind: {each.name: each.default for each in msgspec.structs.fields(cls)}
+    for kind, cls in MESSAGES.items()
+}
 
 
 class Collar:
@@ -127,9 +134,9 @@ class Collar:
             boot=flash.boot,
             seq=flash.next_seq,
             observed_at=self.clock.dated(observed_at, at),
-            uptime_s=self.clock.uptime_s(observed_at),
+            uptime_s=short(self.clock.uptime_s(observed_at)),
             clock=self.clock.quality(at),
-            **fields,
+            **short(_telling(kind, fields)),
         )
         try:
             payload = encode(message, MSGPACK if self.uploads.every is None else JSON)
@@ -142,3 +149,23 @@ class Collar:
         flash.put(Entry(Key(message.boot, message.seq), kind, payload))
         self.is_urgent |= self.uploads.is_urgent(kind, fields)
         return payload
+
+
+def _telling(kind: Kind, fields: dict[str, Any]) -> dict[str, Any]:
+    """Without what the reader takes for granted."""
+    defaults = _DEFAULTS[kind]
+    return {name: each for name, each in fields.items() if each != defaults.get(name, NODEFAULT)}
+
+
+def short(value: Any) -> Any:
+    """The same with whole numbers as integers: a byte or two on the wire instead of nine.
+
+    >>> short({"period_s": 60.0, "seconds": {"walk": 12.5, "rest": 47.0}})
+    {'period_s': 60, 'seconds': {'walk': 12.5, 'rest': 47}}
+    """
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, dict):
+        fields: dict[str, Any] = value
+        return {name: short(each) for name, each in fields.items()}
+    return value

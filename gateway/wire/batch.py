@@ -28,12 +28,13 @@ DICTIONARY = (
     b',"signature":"=="}\n'
     b'fix {"lat_deg":48.1,"lon_deg":11.5,"accuracy_m":12.0,"source":"wifi","age_s":10.0,'
     b'"hdop":1.1,"speed_mps":0.02}\n'
-    b'"seconds":{"scratch":2.0,"vehicle":4.0,"drink":8.0,"eat":12.0,"play":14.0,"run":16.0,'
-    b'"sniff":18.0,"unsure":2.0,"walk":10.0,"rest":20.0,"sleep":60.0},"odba_g":0.01,'
-    b'"vedba_g":0.01,"steps":10,"scratch_bouts":1,"drink_bouts":1,"anomaly":0.1,"windows":15,'
-    b'"windows_unsure":1,"battery_pct":50.25}\n'
-    b'epoch {"collar_id":"collar-","boot":1,"seq":1000,"observed_at":"2026-01-01T00:00:00Z",'
-    b'"uptime_s":3600.0,"clock":"gnss","seconds":{"sleep":60.0},"odba_g":0.0'
+    b'"period_s":3600,"clock":"gnss","scratch_bouts":1,"drink_bouts":1,"vehicle":2,"drink":4,'
+    b'"scratch":6,"run":8,"steps":100,"windows_unsure":10,'
+    b'"seconds":{"rest":20,"sniff":12,"walk":14,"play":4,"eat":8,"unsure":10},"odba_g":0.2,'
+    b'"vedba_g":0.1,"steps":9,"anomaly":0.6,"windows":15,"windows_unsure":2,"battery_pct":63.5}\n'
+    b'epoch {"collar_id":"collar-1","boot":1,"seq":1,"observed_at":"2026-01-01T10:00:00Z",'
+    b'"uptime_s":3600,"seconds":{"sleep":48,"rest":10,"unsure":2},"odba_g":0.01,"vedba_g":0.00,'
+    b'"anomaly":0.5,"windows":15,"windows_unsure":1,"battery_pct":80.1}\nepoch {"collar_id":"'
 )
 """Part of the contract: both ends must have the same. The commonest stands last."""
 
@@ -42,7 +43,7 @@ def pack(messages: Iterable[tuple[Kind, bytes]]) -> bytes:
     r"""Messages in JSON as the compressed lines of a ``Batch``.
 
     >>> len(pack([(Kind.EPOCH, b'{"collar_id":"c1","boot":1,"seq":9}')]))
-    11
+    10
     """
     lines = b"".join(b"%s %s\n" % (kind.value.encode(), payload) for kind, payload in messages)
     deflate = zlib.compressobj(

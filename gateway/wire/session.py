@@ -167,7 +167,8 @@ class Session:
         if content_type is not None:
             properties["content_type"] = content_type
         if sent_at is not None:
-            properties["user_property"] = [("sent_at", sent_at.isoformat())]
+            said = sent_at.astimezone(UTC).isoformat(timespec="milliseconds")
+            properties["user_property"] = [("sent_at", said.replace("+00:00", "Z"))]
         if len(self._waiting) >= MAX_WAITING:
             raise SessionLost(f"{MAX_WAITING} messages wait for the broker")
         self._waiting.append(gmqtt.Message(topic, payload, qos=qos, retain=retain, **properties))
