@@ -255,7 +255,7 @@ def test_truth_is_written_second_by_second_with_the_body(tmp_path: Path):
     table = parquet.read_table(path)
     assert table.column_names == [
         "collar_id", "at", "behaviour", "speed_mps", "lat", "lon", "gait_hz", "anomaly",
-        "battery_pct", "heart_bpm", "breath_rpm", "temperature_c", "worn",
+        "battery_pct", "heart_bpm", "breath_rpm", "temperature_c", "worn", "ground", "gnss_astray",
     ]  # fmt: skip
     assert table.num_rows == 360
     assert table["worn"].to_pylist() == [True] * HAPPENS_S + [False] * (360 - HAPPENS_S)
