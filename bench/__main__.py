@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-BENCHES = ("gateway_ingest", "cloud_ingest", "crash_soak", "fleet", "activity_real")
+BENCHES = ("gateway_ingest", "cloud_ingest", "crash_soak", "fleet", "activity_real", "edge_savings")
 
 
 def main() -> int:
