@@ -42,13 +42,12 @@ class Pace:
     def reached(self, until: datetime) -> None:
         """All that was due up to ``until`` is written."""
         now_s = time.monotonic()
-        if self._began is None:
-            self._began = until, now_s
+        since, _ = self._began = self._began or (until, now_s)
         self._until, self._ended_s = until, now_s
         behind_s = (self._clock.now() - until).total_seconds() / self._clock.speed
         self.lag_s = max(0.0, behind_s)
         self._first_max_s = max(self._first_max_s, self.lag_s)
         if self._is_in_step:
             self._max_s = max(self._max_s, self.lag_s)
-        elif self.lag_s < IN_STEP_S:
+        elif self.lag_s < IN_STEP_S and until > since:
             self._is_in_step, self._began = True, (until, now_s)

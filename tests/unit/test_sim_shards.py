@@ -1,0 +1,123 @@
+"""A fleet in parts, and its report from theirs."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collar_sim.clock import SimClock
+from collar_sim.pace import Pace
+from collar_sim.report import Report, merged
+from pawmesh.errors import UsageError
+from pawmesh.shards import WHOLE, Shard, kept_parts, shards_of
+
+sizes = st.integers(1, 500)
+parts = st.integers(1, 12)
+
+
+@given(sizes, parts, parts)
+def test_parts_of_parts_hold_every_member_once(collars: int, machines: int, processes: int):
+    shards = [each for one in WHOLE.split(machines) for each in one.split(processes)]
+    assert len(set(shards)) == machines * processes
+    held = [number for shard in shards for number in shard.members(collars)]
+    assert sorted(held) == list(range(collars))
+    for whole in WHOLE.split(machines):
+        own = [n for shard in whole.split(processes) for n in shard.members(collars)]
+        assert sorted(own) == list(whole.members(collars))
+
+
+@given(sizes, st.integers(0, 100), parts)
+def test_a_fleet_that_grows_moves_no_member(collars: int, more: int, count: int):
+    for shard in WHOLE.split(count):
+        before = list(shard.members(collars))
+        assert list(shard.members(collars + more))[: len(before)] == before
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2", ""])
+def test_what_is_no_shard_is_said(text: str):
+    if text in ("1", ""):  # i alone, or nothing at all
+        text += "/"
+    with pytest.raises(UsageError, match="i/n"):
+        Shard.parse(text)
+
+
+def test_the_parts_of_the_first_run_are_kept(tmp_path: Path):
+    assert kept_parts(tmp_path, "sim1") is None
+    for shard in shards_of(tmp_path, "sim1", WHOLE, 2, 100):
+        (tmp_path / f"{shard.name('sim1')}.json").touch()
+    (tmp_path / "sim10.json").touch()  # another fleet
+    assert kept_parts(tmp_path, "sim1") == 2
+    assert [str(each) for each in shards_of(tmp_path, "sim1", WHOLE, None, 9_000)] == ["1/2", "2/2"]
+    assert [str(each) for each in shards_of(tmp_path, "sim1", Shard(2, 2), None, 9)] == ["2/2"]
+    with pytest.raises(UsageError, match="begun with 2"):
+        shards_of(tmp_path, "sim1", WHOLE, 3, 100)
+    with pytest.raises(UsageError, match="begun in 2 parts"):
+        shards_of(tmp_path, "sim1", Shard(1, 3), None, 100)
+    (tmp_path / "sim1.json").touch()
+    with pytest.raises(UsageError, match="1 and 2 parts"):
+        kept_parts(tmp_path, "sim1")
+
+
+def report(**changes: object) -> Report:
+    numbers = dict.fromkeys(
+        (
+            *("collars", "published", "transmissions", "radio_lost", "overwritten", "acked"),
+            *("owed", "off", "too_large", "boots", "windows", "updated", "windows_sent"),
+        ),
+        1,
+    )
+    fields: dict[str, object] = {
+        **numbers,
+        "by_kind": {"fix": 2},
+        "dropped": {},
+        "seconds": 10.0,
+        "windows_per_s": 5.0,
+        "simulated_until": datetime(2026, 5, 1, 9, tzinfo=UTC),
+        "is_live": True,
+        "refused": {},
+        "refused_models": {},
+        "real_time_factor": 1.0,
+        "cpu_s": {"start": 1.0, "animal": 3.0, "models": 1.0},
+    }
+    return Report(**(fields | changes))
+
+
+def test_counts_are_summed_and_a_fleet_is_as_far_as_its_last_part():
+    early = datetime(2026, 5, 1, 8, tzinfo=UTC)
+    both = merged(
+        [
+            report(by_kind={"fix": 2, "epoch": 1}, lag_s=0.5, refused={"c1": "no key"}),
+            report(by_kind={"fix": 3}, simulated_until=early, real_time_factor=0.7, boots=4),
+        ]
+    )
+    assert both.by_kind == {"fix": 5, "epoch": 1}
+    assert (both.collars, both.published, both.boots, both.processes) == (2, 2, 4, 2)
+    assert (both.simulated_until, both.real_time_factor, both.lag_s) == (early, 0.7, 0.5)
+    assert both.cpu_share == {"animal": 0.75, "models": 0.25}
+    assert both.refused == {"c1": "no key"}
+
+
+def test_a_dead_part_counts_but_sets_no_pace():
+    both = merged([report(), report(died={"2/2": "SIGKILL"}, is_live=False, real_time_factor=0.0)])
+    assert both.died == {"2/2": "SIGKILL"}
+    assert (both.published, both.is_live, both.real_time_factor) == (2, True, 1.0)
+
+
+def test_a_fleet_that_fell_in_step_is_judged_from_there(monkeypatch: pytest.MonkeyPatch):
+    start_at = datetime(2026, 5, 1, 8, tzinfo=UTC)
+    clock = SimClock.starting(start_at, 10.0)
+    passed_s = 0.0
+    monkeypatch.setattr("collar_sim.pace.time.monotonic", lambda: passed_s)
+    monkeypatch.setattr(
+        SimClock, "now", lambda self: self.sim_at + timedelta(seconds=passed_s) * self.speed
+    )
+    pace = Pace(clock)
+    for passed_s, late_s in ((0.0, 0.0), (20.0, 20.0)):  # the first minute is being made
+        pace.reached(clock.now() - timedelta(seconds=late_s) * clock.speed)
+    assert pace.max_lag_s == 20.0
+    for passed_s, late_s in ((21.0, 1.0), (31.0, 2.0), (41.0, 1.5)):
+        pace.reached(clock.now() - timedelta(seconds=late_s) * clock.speed)
+    assert (pace.lag_s, pace.max_lag_s) == (1.5, 2.0)
+    assert pace.real_time_factor == pytest.approx(10.0 * 19.5 / 20)
