@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collar_sim.animal.behaviour import Bout, Segment
-from collar_sim.animal.ground import DOOR_M, Ground, GroundArray, Neighbourhood
+from collar_sim.animal.ground import Ground, GroundArray, Neighbourhood
 from collar_sim.animal.profile import Species
 from collar_sim.animal.ride import Ride, felt_deg
+from collar_sim.animal.rooms import kept, next_mark
 from collar_sim.animal.streets import Kind, Point, Trip, way_of
 from plugins.sdk.behaviours import Behaviour
 
@@ -28,8 +29,6 @@ MAX_TURN_RAD = 1.2  # per second; a dog turns faster only on the spot
 SWAY_DPS = 6.0  # of one that is led along a sidewalk, by eye
 MARGIN_M = 0.7  # no goal nearer to a wall or fence
 NEAR_M = 1.0  # close enough to a goal
-THRESHOLD_M = 0.5  # before and behind the door
-WALL_M = 0.2  # no nearer to a wall or fence
 RUNS = {Behaviour.RUN, Behaviour.PLAY}  # not indoors
 STAYS = 0.5  # share of the goals that lie where the last one lay, indoors or out, by eye
 NIGHT_H = (20.5, 6.5)  # local: then it is called in
@@ -216,7 +215,7 @@ def _walked(
     for second, noise in enumerate(rng.standard_normal(seconds).tolist()):
         if math.hypot(goal[0] - along, goal[1] - across) < max(NEAR_M, 1.5 * step_m):
             goal = home.goal(place.base, goal, bout.behaviour, rng)
-        mark = _next_mark(home.here, along, across, goal)
+        mark = next_mark(home.here, along, across, goal)
         to_along, to_across = mark[0] - along, mark[1] - across
         if mark is not goal and math.hypot(to_along, to_across) <= step_m:
             turn = _between(math.atan2(to_across, to_along), heading)
@@ -227,55 +226,13 @@ def _walked(
             ahead = heading + turn
             to = along + step_m * math.cos(ahead), across + step_m * math.sin(ahead)
             if fenced or house.has(along, across):
-                to = _kept(home.here, along, across, to, step_m)
+                to = kept(home.here, along, across, to, step_m)
                 ahead = math.atan2(to[1] - across, to[0] - along)
                 turn = _between(ahead, heading)
             heading, (along, across) = ahead, to
         part[:, second] = along, across, math.degrees(turn), step_m
     heading = math.remainder(heading, math.tau)
     return part, replace(place, along_m=along, across_m=across, heading_rad=heading, goal=goal)
-
-
-def _next_mark(here: Neighbourhood, along_m: float, across_m: float, goal: Point) -> Point:
-    """What it makes for: its goal, or a side of the door on the way in or out."""
-    indoors = here.house.has(along_m, across_m)
-    if indoors == here.house.has(*goal):
-        return goal
-    inner, outer = (
-        (here.door_m, here.house.far - THRESHOLD_M),
-        (here.door_m, here.house.far + THRESHOLD_M),
-    )
-    near, beyond = (inner, outer) if indoors else (outer, inner)
-    at_door = abs(along_m - here.door_m) < DOOR_M and abs(across_m - near[1]) <= THRESHOLD_M
-    return beyond if at_door else near
-
-
-def _kept(here: Neighbourhood, along_m: float, across_m: float, to: Point, step_m: float) -> Point:
-    """A step that ends within the room or garden where it began, unless it leads through the door.
-
-    What would lead beyond a wall or fence is turned back by it, as a ball is.
-    """
-    to_along_m, to_across_m = to
-    indoors, far = across_m < here.house.far, here.house.far
-    if (to_across_m < far) != indoors and abs(along_m - here.door_m) < DOOR_M:
-        to_along_m = min(here.door_m + DOOR_M, max(here.door_m - DOOR_M, to_along_m))
-        indoors = not indoors
-    room = here.house if indoors else here.garden
-    to_along_m = _folded(to_along_m, room.left + WALL_M, room.right - WALL_M)
-    to_across_m = _folded(to_across_m, room.near + WALL_M, room.far - WALL_M)
-    moved_m = math.hypot(to_along_m - along_m, to_across_m - across_m)
-    share = min(1.0, step_m / moved_m) if moved_m else 0.0
-    return along_m + share * (to_along_m - along_m), across_m + share * (to_across_m - across_m)
-
-
-def _folded(value: float, low: float, high: float) -> float:
-    """A value mirrored at the ends of a range until it lies within.
-
-    >>> _folded(11.0, 0.0, 10.0)
-    9.0
-    """
-    beyond = (value - low) % (2 * (high - low))
-    return low + min(beyond, 2 * (high - low) - beyond)
 
 
 def _driven(place: Place, segment: Segment, ride: Ride) -> tuple[FloatArray, FloatArray, Place]:

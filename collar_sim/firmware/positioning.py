@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from collar_sim.animal import AnimalMinute, Measurement
-from collar_sim.animal.gnss import Start, first_fix_s, start_of
 from collar_sim.animal.ground import METRES_PER_DEG
+from collar_sim.animal.receiver import Start, first_fix_s, start_of
 from collar_sim.firmware.epochs import WINDOW_S
 from gateway.wire.messages import FixSource
 

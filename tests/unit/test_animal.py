@@ -19,8 +19,8 @@ HOME = (48.14, 0.0)
 MORNING = datetime(2026, 5, 1, 7, 0, tzinfo=UTC)
 DAYS = 4
 BUSY_SEEDS = (0, 1, 3, 4)  # three dogs and a cat; each is driven in the hours below
-TRUTH = ("behaviour", "anomaly", "speed_mps", "gait_hz", "lat_deg", "lon_deg")
-GNSS = ("lat_deg", "lon_deg", "accuracy_m", "hdop", "speed_mps")
+TRUTH = ("behaviour", "anomaly", "speed_mps", "gait_hz", "lat_deg", "lon_deg", "ground")
+GNSS = ("lat_deg", "lon_deg", "accuracy_m", "hdop", "speed_mps", "valid", "astray")
 
 
 def life(seed: int, minutes: int, **kwargs) -> list[AnimalMinute]:
@@ -28,7 +28,7 @@ def life(seed: int, minutes: int, **kwargs) -> list[AnimalMinute]:
 
 
 def bytes_of(minutes: list[AnimalMinute]) -> bytes:
-    arrays = [m.imu for m in minutes]
+    arrays = [m.imu for m in minutes] + [m.at_home_wifi for m in minutes]
     arrays += [getattr(m, name) for m in minutes for name in TRUTH]
     arrays += [getattr(m.gnss, name) for m in minutes for name in GNSS]
     return b"".join(array.tobytes() for array in arrays)

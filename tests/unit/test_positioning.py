@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from collar_sim.animal import Animal, AnimalMinute, Scenario
-from collar_sim.animal.gnss import Start
 from collar_sim.animal.ground import Ground, neighbourhood
 from collar_sim.animal.home_wifi import heard
 from collar_sim.animal.movement import Track
+from collar_sim.animal.receiver import Start
 from collar_sim.firmware.positioning import (
     CALM_S,
     GIVE_UP_S,
