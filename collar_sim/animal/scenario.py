@@ -87,12 +87,12 @@ COURSES: Mapping[Scenario, Course] = {
         }
     ),
     Scenario.SICK: Course(
-        OUTINGS,
-        episodes_per_day={
-            Anomaly.LIMP: 30.0,
+        {Errand.RIDE: 0.3, Errand.WALK_OUT: 8.0, Errand.WATER: 40.0, Errand.GAME: 30.0},
+        episodes_per_day={  # a limp shows only while it walks, an itch only while it scratches
+            Anomaly.LIMP: 70.0,
             Anomaly.TREMOR: 30.0,
-            Anomaly.ITCH: 30.0,
-            Anomaly.SEIZURE: 30.0,
+            Anomaly.ITCH: 50.0,
+            Anomaly.SEIZURE: 12.0,
         },
         fever_c=1.2,
     ),
