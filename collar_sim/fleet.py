@@ -31,6 +31,7 @@ TICK_S = 1.0  # wall time between looks at acknowledgements, when there is nothi
 RELEASE_SLICE = 200  # messages written between two chances for the connections, about 10 ms
 SPREAD_S = 10.0  # epochs of a live fleet leave spread over this, not in chorus
 ROOM_POLL_S = 0.02
+JUST_BEFORE = timedelta(microseconds=1)
 STUCK_S = 30.0  # a collar that nobody acknowledges for so long, while others are, holds no one up
 STUCK_BEHIND_S = 10.0
 SETTLE_S = 30.0  # for the last acknowledgements after a run that ends by its duration
@@ -193,21 +194,31 @@ class Fleet:
         while self._pending and self._pending[0][0].release_at <= until:
             with self._watch.timing(Stage.WRITING):
                 self._write_slice(until)
+            self._turn_on_and_off(until)
             await asyncio.sleep(0)
 
     def _write_slice(self, until: datetime) -> None:
         for _ in range(RELEASE_SLICE):
             if not self._pending or self._pending[0][0].release_at > until:
                 return
-            draft, collar = self._pending.popleft()
+            draft, collar = self._pending[0]
+            if isinstance(draft, PowerChange):
+                return
+            self._pending.popleft()
             try:
-                if isinstance(draft, PowerChange):
-                    self._parts.switch.turn(collar, draft)
-                else:
-                    collar.say(draft)
+                collar.say(draft)
             except Exception as error:  # one collar's trouble is not the fleet's
                 self._parts.production.failed[collar.collar_id] = repr(error)
                 log.exception("collar.failed", collar_id=collar.collar_id)
+
+    def _turn_on_and_off(self, until: datetime) -> None:
+        while self._pending and self._pending[0][0].release_at <= until:
+            change, collar = self._pending[0]
+            if not isinstance(change, PowerChange):
+                return
+            self._pending.popleft()
+            self._commit(change.release_at - JUST_BEFORE)  # so far all was written in time
+            self._parts.switch.turn(collar, change)
 
     async def _seal(self) -> None:
         """Seal what is not sealed yet."""

@@ -4,8 +4,9 @@ Three things are repaired. A transmission that the radio loses gets no PUBACK: t
 is sent again after `PUBACK_TIMEOUT_S`. A lost connection, or broker: from the oldest message still
 owed, as soon as there is a broker again. A broker that forgot what it had acknowledged, or a
 gateway that died before its commit: when the gateway's own acknowledgement makes no progress
-for `ACK_TIMEOUT_S`, everything owed is sent again (go-back-N), ever more patiently; and what is
-not owed any longer is said again, so that a gateway that knows of no gaps passes one each time.
+for `ACK_TIMEOUT_S`, the oldest message knocks, ever more patiently, and once that is acknowledged
+everything owed is sent again (go-back-N); and what is not owed any longer is said again, so that a
+gateway that knows of no gaps passes one each time.
 
 Where there is no broker, or it refuses, a collar tries ever more rarely, at random, so that a fleet
 is no storm; and once one collar of the process gets through, the others try soon.
@@ -52,6 +53,7 @@ WINDOW = (
 PUBACK_TIMEOUT_S = 1.0  # ten times a slow mobile round trip
 ACK_TIMEOUT_S = 10.0  # a gateway commits in 50 ms; one that is slower is busy, not deaf
 MAX_ACK_TIMEOUT_S = 60.0
+SILENT_S = 3.0  # a gateway that speaks after that, and acknowledges nothing, is back from somewhere
 ANNOUNCE_S = 1.0  # a full flash moves its start with each message; say so this often at most
 RECONNECT_S = 2.0  # mean wait before the next try, so that a fleet does not return as one
 MAX_RECONNECT_S = 30.0  # the longest, after many in vain
@@ -132,6 +134,10 @@ class Uplink:
         self._first = 0
         self._progress_s = 0.0
         self._patience_s = ACK_TIMEOUT_S
+        self._heard_s = time.monotonic()
+        """When the gateway last spoke."""
+        self._knocking, self._acked = False, 0
+        """Nobody answers; and how much was acknowledged when we began to knock."""
 
     @property
     def is_connected(self) -> bool:
@@ -217,7 +223,10 @@ class Uplink:
         topic = self._topic(Kind.STATUS)
         will = Will(topic, self._status(Presence.OFFLINE), MSGPACK)
         connecting = connect(
-            self._link.broker, f"{self._link.site}-{self._collar.collar_id}", will=will
+            self._link.broker,
+            f"{self._link.site}-{self._collar.collar_id}",
+            will=will,
+            keepalive_s=self._collar.uploads.keepalive_s,
         )
         async with self._link.connecting:
             session = await connecting.__aenter__()
@@ -277,6 +286,7 @@ class Uplink:
                     said.append(message)
             if self._downlink is not None and said:
                 self.answer(self._downlink.take(said))
+                self._wake.set()
 
     def _read(self, delivery: Delivery) -> AnyMessage | None:
         try:
@@ -294,7 +304,12 @@ class Uplink:
             log.warning(
                 "messages.refused", collar_id=self._collar.collar_id, reasons=ack.refused[:3]
             )
-        if ack.key is not None and self._collar.flash.prune(ack.key):
+        now_s, flash = time.monotonic(), self._collar.flash
+        silent_s, self._heard_s = now_s - self._heard_s, now_s
+        if ack.key is not None and flash.prune(ack.key):
+            self._wake.set()
+        elif silent_s >= SILENT_S and self._cursor > flash.first:
+            self._go_back(ACK_TIMEOUT_S)  # a gateway that was away lacks what was sent meanwhile
             self._wake.set()
 
     def _send(self, session: Session) -> float | None:
@@ -302,14 +317,21 @@ class Uplink:
         self._wake.clear()
         now_s = time.monotonic()
         flash = self._collar.flash
+        if self._collar.opens_batches is False:  # a gateway of 0.2: it knows no `power` either,
+            flash.pass_over(Kind.POWER)  # and would wait for its key for ever
         if flash.first != self._first or self._cursor <= flash.first:  # progress, or none owed
             self._first, self._progress_s = flash.first, now_s
             self._patience_s = ACK_TIMEOUT_S
         elif any(position == flash.first for _, position in self._repeats):
             self._progress_s = now_s  # the gateway cannot have it yet: that is the radio's doing
         self._cursor = max(self._cursor, flash.first)
+        if self._knocking and flash.acked != self._acked:  # somebody listens
+            self._go_back(ACK_TIMEOUT_S)
         if now_s - self._progress_s >= self._patience_s:
-            self._go_back(min(2 * self._patience_s, MAX_ACK_TIMEOUT_S))
+            self._knocking, self._acked = True, flash.acked
+            self._progress_s = now_s
+            self._patience_s = min(2 * self._patience_s, MAX_ACK_TIMEOUT_S)
+            self._transmit(session, [flash.first])
             self._announce(session)
         if flash.overwritten != self._announced[0] and now_s - self._announced[1] >= ANNOUNCE_S:
             self._announce(session)
@@ -338,6 +360,7 @@ class Uplink:
     def _go_back(self, patience_s: float) -> None:
         self._cursor = self._first = self._collar.flash.first
         self._progress_s, self._patience_s = time.monotonic(), patience_s
+        self._knocking = False
         self._repeats.clear()
 
     def _transmit(self, session: Session, positions: Iterable[int]) -> None:

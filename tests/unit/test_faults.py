@@ -18,6 +18,7 @@ from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.duty import PowerChange
 from collar_sim.firmware.faults import Fault, FaultKind, Faults
 from collar_sim.firmware.flash import Flash
+from collar_sim.firmware.flash_log import FlashLog
 from collar_sim.firmware.minute import SENSOR_FAULT, Draft
 from collar_sim.firmware.sealer import SealingKey
 from collar_sim.firmware.sensor_check import SensorWatch, sound_seconds, without
@@ -45,14 +46,6 @@ def collar(flash: Flash) -> Collar:
     return Collar(flash.logs["c1"], KEY, AT)
 
 
-class StandIn:
-    """What a wearer asks of its collar."""
-
-    def __init__(self, name: str) -> None:
-        self.collar_id, self.windows_per_hour = name, 0
-        self.clock = CollarClock(AT, is_set=True)
-
-
 def wearer(seed: int, *faults: Fault, scenario: Scenario = Scenario.CALM_DAY) -> Wearer:
     member = Member(
         collar_id=f"c{seed}",
@@ -64,7 +57,8 @@ def wearer(seed: int, *faults: Fault, scenario: Scenario = Scenario.CALM_DAY) ->
         faults=list(faults),
         incident_after_s=60.0,
     )
-    made = Wearer(member, StandIn(member.collar_id), SLOTS, 0, scenario)  # type: ignore[arg-type]
+    log = FlashLog(seed, member.collar_id, 1, 65_536)
+    made = Wearer(member, Collar(log, KEY, AT), SLOTS, 0, scenario)
     made.go_live(AT)
     return made
 
