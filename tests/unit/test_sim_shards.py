@@ -115,9 +115,9 @@ def test_a_fleet_that_fell_in_step_is_judged_from_there(monkeypatch: pytest.Monk
     )
     pace = Pace(clock)
     for passed_s, late_s in ((0.0, 0.0), (20.0, 20.0)):  # the first minute is being made
-        pace.reached(clock.now() - timedelta(seconds=late_s) * clock.speed)
+        pace.reached(start_at + timedelta(seconds=passed_s - late_s) * clock.speed)
     assert pace.max_lag_s == 20.0
     for passed_s, late_s in ((21.0, 1.0), (31.0, 2.0), (41.0, 1.5)):
-        pace.reached(clock.now() - timedelta(seconds=late_s) * clock.speed)
+        pace.reached(start_at + timedelta(seconds=passed_s - late_s) * clock.speed)
     assert (pace.lag_s, pace.max_lag_s) == (1.5, 2.0)
     assert pace.real_time_factor == pytest.approx(10.0 * 19.5 / 20)
