@@ -17,7 +17,7 @@ from plugins.sdk.package import Package
 SHIPPED = Path(__file__).parents[2] / "plugins"
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 ANIMALS, MINUTES = 14, 5
-TIE = 0.06  # of the outputs' range: the interpreters round a few int8 steps apart
+TIE = 0.15  # of the outputs' range: the interpreters round a few int8 steps apart, layer by layer
 
 needs_micro = pytest.mark.skipif(not micro_available(), reason="tflite-micro has no wheel here")
 
