@@ -1,5 +1,6 @@
 """What breaks on a collar, in its firmware: sensor, clock, power, and a neighbour that fails."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,11 +9,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import plugins
 from collar_sim.animal import Animal, Scenario
 from collar_sim.animal.scenario import POWER_CUT_S
+from collar_sim.firmware import uplink
 from collar_sim.firmware.clock import CollarClock
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.duty import PowerChange
@@ -27,7 +30,9 @@ from collar_sim.fleet_file import Member
 from collar_sim.production import FleetMinute, Production
 from collar_sim.wearer import Wearer
 from gateway.wire.messages import MESSAGES, ClockQuality, Event
+from gateway.wire.session import BrokerUrl
 from gateway.wire.topics import Kind
+from pawmesh.embedded.ports import free_ports
 
 AT = datetime(2026, 5, 1, 8, tzinfo=UTC)
 SLOTS = ModelSlots.load(Path(plugins.__path__[0]))
@@ -269,3 +274,53 @@ class TestReboot:
 def test_a_fault_that_says_nonsense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(wrong, Fault)
+
+
+class TestUplink:
+    async def test_tries_in_vain_become_rarer_and_are_said_once(
+        self, collar: Collar, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        longest_s: list[float] = []
+
+        def at_once(_low: float, high: float) -> float:
+            longest_s.append(high)
+            return 0.0
+
+        monkeypatch.setattr(uplink.random, "uniform", at_once)
+        (port,) = free_ports(1)  # where nobody listens
+        link = uplink.Link(BrokerUrl("127.0.0.1", port), "home")
+        lone = uplink.Uplink(link, collar)
+        with structlog.testing.capture_logs() as logs:
+            running = asyncio.create_task(lone.run())
+            async with asyncio.timeout(20):
+                while len(longest_s) < 7:  # noqa: ASYNC110 - it is awaited below
+                    await asyncio.sleep(0.01)
+            lone.leave()
+            await running
+        assert longest_s[:7] == [4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0]
+        assert [each["event"] for each in logs] == ["broker.lost"]
+
+    async def test_without_power_it_looks_for_no_broker(
+        self, collar: Collar, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(uplink.random, "uniform", lambda *_: 0.0)
+        met = asyncio.Event()
+
+        async def meet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            met.set()
+            writer.close()
+
+        server = await asyncio.start_server(meet, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        lone = uplink.Uplink(uplink.Link(BrokerUrl("127.0.0.1", port), "home"), collar)
+        lone.power_off()
+        running = asyncio.create_task(lone.run())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not met.is_set()
+        lone.power_on()
+        async with asyncio.timeout(10):
+            await met.wait()
+        lone.leave()
+        await running
+        server.close()
