@@ -31,13 +31,18 @@ def run(measure: Callable[[], Sequence[Figure]]) -> int:
     options = parser.parse_args()
     figures = measure()
     for figure in figures:
-        verdict = "reached" if figure.passed else "NOT reached"
-        print(
-            f"{figure.name}: {figure.value:,.4g} {figure.unit} beside {figure.baseline:,.4g}: "
-            f"ratio {figure.ratio:.2f}, bar {figure.bar:g} {verdict} (n={figure.n})\n"
-            f"  {figure.notes}"
-        )
+        print(line(figure))
     if options.json:
         found = [asdict(figure) for figure in figures]
         options.json.write_text(json.dumps(found[0] if len(found) == 1 else found, indent=1))
     return 0 if all(figure.passed for figure in figures) else 1
+
+
+def line(figure: Figure) -> str:
+    """A figure as it is printed."""
+    verdict = "reached" if figure.passed else "NOT reached"
+    return (
+        f"{figure.name}: {figure.value:,.4g} {figure.unit} beside {figure.baseline:,.4g}: "
+        f"ratio {figure.ratio:.2f}, bar {figure.bar:g} {verdict} (n={figure.n})\n"
+        f"  {figure.notes}"
+    )

@@ -1,23 +1,14 @@
-"""The activity model: a small depthwise-separable 1-D CNN over 4 s of raw six-axis samples.
+"""The activity model: a small dense network on descriptors of 4 s, taught by a forest.
 
-It learns to ignore how the collar sits: every example is turned about the neck at random, half of
-them also back to front, since that is how collars differ between animals and slide during a day.
+A training from nothing first grows a forest on the labels, then teaches the network what the forest
+says of examples and of much that lies around them (`teacher`). Every window comes once as it was
+and once as another unit would have recorded it (`sensors`).
 
-A training may go on from an earlier one's weights. Three things counter forgetting: a low learning
-rate, batch norms that keep their statistics, and rehearsal: the weights come with 16 windows of
-each label (`weights`), which weigh four times as much as all that is new, and whose target is what
-the earlier model says of them as they are turned this time (distillation: Hinton et al. 2015,
-arXiv:1503.02531; exemplars: Rebuffi et al. 2017, doi:10.1109/CVPR.2017.587).
-
-Measured on simulated animals, macro-F1 of the int8 model, what ships against what went on from it
-(six animals on harnesses, 240 labels each, half of them where it was least sure, 24 epochs at
-1e-3), judged on busy days of other animals, seeds 1, 2, 3:
-
-- 4 on harnesses 0.517 0.481 0.525 before, 0.738 0.622 0.693 after
-- 6 with collars 0.902 0.838 0.900 before, 0.890 0.801 0.883 after
-
-With examples at 0.6 of the weight the collars lost twice as much; without any, 16 to 17 points.
-Ten to thirteen seconds of CPU, conversion included.
+A training may go on from an earlier one's weights. Two things counter forgetting: a low learning
+rate, and rehearsal: the weights come with 64 examples of each label (`weights`), which with their
+surroundings weigh as `REHEARSED` says, and whose target is what the earlier model says of them
+(distillation: Hinton et al. 2015, arXiv:1503.02531; exemplars: Rebuffi et al. 2017,
+doi:10.1109/CVPR.2017.587).
 """
 
 from dataclasses import dataclass
@@ -29,21 +20,27 @@ from numpy.typing import NDArray
 from cloud.training.backend import load, to_int8
 from cloud.training.dataset import Dataset
 from cloud.training.errors import DatasetTooSmall
+from cloud.training.sensors import as_others_would
+from cloud.training.teacher import Teacher, balance, carriers
 from cloud.training.weights import Examples, Start, unpack
-from plugins.sdk.features import scaled
+from plugins.sdk.descriptors import MACS, NAMES, descriptors
+from plugins.sdk.features import NEAR_LIMIT, standardised
+from plugins.sdk.manifest import Standard
 
 FloatArray = NDArray[np.float32]
+Targets = NDArray[np.uint8]
 
 MIN_PURITY = 0.75  # a window half walk, half rest teaches neither
-BATCH = 128
+BATCH = 256
 LEARNING_RATE = 3e-3
-NORM_MOMENTUM = 0.9  # Keras's 0.99 has not settled after the few hundred steps of a small training
-EXAMPLES = 16  # per label, kept for later trainings; with the weights 100 kB
+HIDDEN = (96, 48)  # docs/decisions/0014: what the flash holds
+CARRIERS = 40_000  # places at which the forest is asked
+MIN_STD = 0.02
+EXAMPLES = 64  # per label, kept for later trainings; with the weights 90 kB
 REHEARSED = 0.8  # share of those in what a later training learns from
-BLOCKS = ((24, 2), (40, 2), (40, 1))  # channels and stride
-INPUT_LIMIT = 1.5  # g, and units of 250 deg/s: gravity and a walk; a gallop's peaks are cut off
-INPUT_STEP = INPUT_LIMIT / 127  # int8: at the 3 g that a scratch reaches, breath would be lost
-TURN_SPREAD_RAD = 0.9  # about the neck: a loose collar's slide and then some
+AROUND = 8  # times as many carriers as examples are rehearsed
+STEP = NEAR_LIMIT / 127  # of the input's int8 grid
+RATE_HZ = 25.0
 
 
 @dataclass(frozen=True)
@@ -53,20 +50,29 @@ class Fitted:
     keras: Any
     tflite: bytes
     """Full int8, as converted; admission makes it canonical."""
+    standard: Standard
+    """What its inputs are measured by."""
     macs: int
-    """Multiplications per window."""
+    """Multiplications per window, those of the descriptors among them."""
     examples: Examples
     """Of the first training in the line: what those that go on from it rehearse."""
 
     def weights(self) -> bytes:
         """The float weights and the examples as an .npz: what a later `fit` can start from."""
-        return Start(self.keras.get_weights(), self.examples).pack()
+        return Start(self.keras.get_weights(), self.standard, self.examples).pack()
 
     def predict(self, inputs: FloatArray) -> FloatArray:
-        """The float model's outputs for prepared inputs, put on the grid it was taught on."""
-        return np.asarray(
-            self.keras.predict(coarse(inputs), batch_size=1024, verbose=0), np.float32
-        )
+        """The float model's outputs for prepared inputs."""
+        return _said(self.keras, inputs)
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What the network learns from."""
+
+    inputs: FloatArray
+    truth: FloatArray
+    weight: FloatArray
 
 
 def fit(
@@ -78,19 +84,19 @@ def fit(
     per_class: int = 200,
     start: bytes | None = None,
     learning_rate: float = LEARNING_RATE,
-    turned: bool = True,
+    hidden: tuple[int, int] = HIDDEN,
 ) -> Fitted:
     """A classifier of windows.
 
     Args:
         data: Training animals only.
         labels: In the order of the model's outputs.
-        seed: Of the weights, the order of examples and their turning.
-        epochs: Passes over the examples.
+        seed: Of the weights, the trees and the order of examples.
+        epochs: Passes over what is learned.
         per_class: Most windows taken of a class of an animal.
         start: Weights to go on from (`Fitted.weights`); labels without windows keep what they knew.
         learning_rate: At the first step; it falls to nothing.
-        turned: Whether examples are turned as collars differ; see `turn`.
+        hidden: Widths of the two layers; as they were, with ``start``.
 
     Raises:
         DatasetTooSmall: A label has no window; with ``start``, none has.
@@ -98,128 +104,54 @@ def fit(
     """
     keras, tf = load(seed)
     rng = np.random.default_rng([seed, 1])
-    samples = data.windows.shape[1]
     pure = data.where((data.purity >= MIN_PURITY) & np.isin(data.labels, labels))
     chosen = pure.capped(per_class, rng)
     targets = np.array([labels.index(label) for label in chosen.labels.tolist()], np.uint8)
-    weight = _balance(targets, labels, all_needed=start is None)
-    inputs = scaled(chosen.windows)
+    _require_enough(targets, labels, all_needed=start is None)
+    views = (chosen.windows, as_others_would(chosen.windows, rng, RATE_HZ))
+    described = np.concatenate([_described(view) for view in views])
+    targets = np.tile(targets, len(views))
+    weight = balance(targets, np.tile(chosen.animals, len(views)))
 
-    model = network(keras, samples, len(labels))
-    truth = np.eye(len(labels), dtype=np.float32)[targets]
-    teacher = None
+    model = network(keras, len(labels), hidden)
     if start is None:
+        standard = _standard(described)
+        inputs = standardised(described, standard.mean, standard.std, NEAR_LIMIT)
         examples = _examples(inputs, targets, rng)
+        lesson = _taught(inputs, targets, weight, len(labels), seed, rng)
     else:
-        shapes = [tuple(each.shape) for each in model.weights]
-        begun = unpack(start, shapes, samples, len(labels))
-        examples = begun.examples
-        teacher = network(keras, samples, len(labels))
-        teacher.set_weights(begun.weights)
-        _resume(model, begun)
-        inputs = np.concatenate([inputs, examples.windows[:, :, None] * np.float32(INPUT_STEP)])
-        truth = np.concatenate([truth, np.zeros((len(examples), len(labels)), np.float32)])
-        old_weight = _balance(examples.targets, labels, all_needed=False)
-        share = REHEARSED * len(targets) / len(examples)
-        weight = np.concatenate([(1 - REHEARSED) * weight, share * old_weight])
-    steps = epochs * -(-len(inputs) // BATCH)
+        begun = unpack(start, [tuple(each.shape) for each in model.weights])
+        standard, examples = begun.standard, begun.examples
+        model.set_weights(begun.weights)
+        inputs = standardised(described, standard.mean, standard.std, NEAR_LIMIT)
+        truth = np.eye(len(labels), dtype=np.float32)[targets]
+        lesson = _with_rehearsal(_Lesson(inputs, truth, weight), model, examples, rng)
+    steps = epochs * -(-len(lesson.inputs) // BATCH)
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     model.compile(keras.optimizers.Adam(schedule), "categorical_crossentropy")
-
-    def seen(rows: NDArray[np.int_]) -> FloatArray:
-        return coarse(turn(inputs[rows], rng) if turned else inputs[rows])
-
-    for _ in range(epochs):
-        views = seen(np.arange(len(inputs)))
-        if teacher is not None:
-            truth[len(targets) :] = _said(teacher, views[len(targets) :])
-        order = rng.permutation(len(inputs))
-        model.fit(
-            views[order],
-            truth[order],
-            sample_weight=weight[order],
-            batch_size=BATCH,
-            shuffle=False,
-            verbose=0,
-        )
-    tflite = to_int8(model, seen(rng.permutation(len(inputs))), tf)
-    return Fitted(model, tflite, count_macs(model), examples)
-
-
-def _said(model: Any, inputs: FloatArray) -> FloatArray:
-    return np.asarray(model.predict(inputs, batch_size=1024, verbose=0), np.float32)
-
-
-def _balance(targets: NDArray[np.uint8], labels: list[str], *, all_needed: bool) -> FloatArray:
-    """The weight of each window, by which all labels that occur count alike; 1 on average."""
-    counts = np.bincount(targets, minlength=len(labels))
-    if all_needed and counts.min() == 0:
-        raise DatasetTooSmall(f"no window of {labels[int(np.argmin(counts))]}")
-    if len(targets) == 0:
-        raise DatasetTooSmall(f"no window of any of {', '.join(labels)}")
-    occurring = int(np.count_nonzero(counts))
-    return (len(targets) / (occurring * counts[targets])).astype(np.float32)
-
-
-def _examples(inputs: FloatArray, targets: NDArray[np.uint8], rng: np.random.Generator) -> Examples:
-    """As many of each label, of all animals."""
-    rows = np.concatenate(
-        [
-            rng.permutation(np.flatnonzero(targets == target))[:EXAMPLES]
-            for target in np.unique(targets)
-        ]
+    order = rng.permutation(len(lesson.inputs))
+    model.fit(
+        lesson.inputs[order],
+        lesson.truth[order],
+        sample_weight=lesson.weight[order],
+        batch_size=BATCH,
+        epochs=epochs,
+        verbose=0,
     )
-    grid = np.rint(coarse(inputs[rows, :, 0]) / INPUT_STEP)
-    return Examples(grid.astype(np.int8), targets[rows])
+    edges = np.array([[-NEAR_LIMIT], [NEAR_LIMIT]], np.float32).repeat(len(NAMES), axis=1)
+    shown = np.concatenate([edges, lesson.inputs[order]])
+    tflite = to_int8(model, shown, tf, scale_per_neuron=False)
+    return Fitted(model, tflite, standard, MACS + count_macs(model), examples)
 
 
-def _resume(model: Any, begun: Start) -> None:
-    """Weights as they were left; the batch norms keep their statistics, whoever comes now."""
-    model.set_weights(begun.weights)
-    for layer in model.layers:
-        if type(layer).__name__ == "BatchNormalization":
-            layer.trainable = False
-
-
-def network(keras: Any, samples: int, classes: int) -> Any:
-    """The architecture; time is the height of an image one pixel wide, as the operators want it."""
+def network(keras: Any, classes: int, hidden: tuple[int, int] = HIDDEN) -> Any:
+    """Two hidden layers. ReLU6: what is far out must not count without end."""
     layers = keras.layers
-
-    def active(x: Any) -> Any:
-        # ReLU6: a bounded range leaves int8 steps for the quiet windows
-        return layers.ReLU(max_value=6.0)(layers.BatchNormalization(momentum=NORM_MOMENTUM)(x))
-
-    source = keras.Input((samples, 1, 6))
-    x = layers.Conv2D(16, (7, 1), (2, 1), padding="same", use_bias=False)(source)
-    x = active(x)
-    for channels, stride in BLOCKS:
-        x = layers.DepthwiseConv2D((5, 1), (stride, stride), padding="same", use_bias=False)(x)
-        x = active(x)
-        x = layers.Conv2D(channels, 1, use_bias=False)(x)
-        x = active(x)
-    x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Dropout(0.1)(x)
+    source = keras.Input((len(NAMES),))
+    x = source
+    for width in hidden:
+        x = layers.ReLU(max_value=6.0)(layers.Dense(width)(x))
     return keras.Model(source, layers.Dense(classes, activation="softmax")(x))
-
-
-def turn(windows: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Each window as a collar would feel it that sits otherwise: about the neck, and reversed."""
-    each = (len(windows), *[1] * (windows.ndim - 2))
-    angle = rng.normal(0.0, TURN_SPREAD_RAD, each).astype(np.float32)
-    facing = np.where(rng.random(each) < 0.5, 1.0, -1.0).astype(np.float32)
-    cos, sin = np.cos(angle), np.sin(angle)
-    turned = np.empty_like(windows)
-    for x, y, z in ((0, 1, 2), (3, 4, 5)):
-        turned[..., x] = windows[..., x] * facing
-        turned[..., y] = (cos * windows[..., y] + sin * windows[..., z]) * facing
-        turned[..., z] = cos * windows[..., z] - sin * windows[..., y]
-    return turned
-
-
-def coarse(inputs: FloatArray) -> FloatArray:
-    """Inputs on the int8 grid that the collar will put them on: what is learned is what it sees."""
-    limited = np.clip(inputs, -INPUT_LIMIT, INPUT_LIMIT)
-    return (np.rint(limited / INPUT_STEP) * INPUT_STEP).astype(np.float32)
 
 
 def count_macs(model: Any) -> int:
@@ -232,3 +164,72 @@ def count_macs(model: Any) -> int:
             places = int(np.prod(layer.output.shape[1:-1], dtype=int))
             total += int(weights[0].size) * max(1, places)
     return total
+
+
+def _taught(
+    inputs: FloatArray,
+    targets: Targets,
+    weight: FloatArray,
+    labels: int,
+    seed: int,
+    rng: np.random.Generator,
+) -> _Lesson:
+    """What a forest of these examples says of them, and of places around them."""
+    teacher = Teacher.of(inputs, targets, weight, labels, seed)
+    asked = np.concatenate([inputs, carriers(inputs, weight, CARRIERS, NEAR_LIMIT, rng)])
+    return _Lesson(asked, teacher.says(asked), np.ones(len(asked), np.float32))
+
+
+def _with_rehearsal(
+    new: _Lesson, earlier: Any, examples: Examples, rng: np.random.Generator
+) -> _Lesson:
+    """What is new, and what the earlier model says of its examples and of places around them."""
+    old = examples.inputs.astype(np.float32) * np.float32(STEP)
+    old_weight = balance(examples.targets, np.full(len(examples), "all"))
+    asked = np.concatenate([old, carriers(old, old_weight, AROUND * len(old), NEAR_LIMIT, rng)])
+    total = len(new.inputs) + len(asked)
+    weight = [
+        new.weight * np.float32((1 - REHEARSED) * total / len(new.inputs)),
+        np.full(len(asked), REHEARSED * total / len(asked), np.float32),
+    ]
+    return _Lesson(
+        np.concatenate([new.inputs, asked]),
+        np.concatenate([new.truth, _said(earlier, asked)]),
+        np.concatenate(weight),
+    )
+
+
+def _require_enough(targets: Targets, labels: list[str], *, all_needed: bool) -> None:
+    counts = np.bincount(targets, minlength=len(labels))
+    if all_needed and counts.min() == 0:
+        raise DatasetTooSmall(f"no window of {labels[int(np.argmin(counts))]}")
+    if len(targets) == 0:
+        raise DatasetTooSmall(f"no window of any of {', '.join(labels)}")
+
+
+def _described(windows: FloatArray) -> FloatArray:
+    """Descriptors, some hundred windows at once: they take ten times the room of a window."""
+    parts = np.array_split(windows, max(1, len(windows) // 512))
+    return np.concatenate([descriptors(part, RATE_HZ) for part in parts])
+
+
+def _standard(described: FloatArray) -> Standard:
+    return Standard(
+        mean=[round(float(m), 4) for m in described.mean(axis=0, dtype=np.float64)],
+        std=[round(max(MIN_STD, float(s)), 4) for s in described.std(axis=0, dtype=np.float64)],
+    )
+
+
+def _examples(inputs: FloatArray, targets: Targets, rng: np.random.Generator) -> Examples:
+    """As many of each label, of all animals."""
+    rows = np.concatenate(
+        [
+            rng.permutation(np.flatnonzero(targets == target))[:EXAMPLES]
+            for target in np.unique(targets)
+        ]
+    )
+    return Examples(np.rint(inputs[rows] / STEP).astype(np.int8), targets[rows])
+
+
+def _said(model: Any, inputs: FloatArray) -> FloatArray:
+    return np.asarray(model.predict(inputs, batch_size=4096, verbose=0), np.float32)

@@ -35,13 +35,15 @@ def load(seed: int) -> tuple[Any, Any]:
     return keras_, tf_
 
 
-def to_int8(model: Any, inputs: FloatArray, tf: Any) -> bytes:
+def to_int8(model: Any, inputs: FloatArray, tf: Any, *, scale_per_neuron: bool = True) -> bytes:
     """The model as a full-int8 .tflite.
 
     Args:
         model: Of Keras.
         inputs: Examples of every class: the int8 grids are set by what they reach.
         tf: From `load`.
+        scale_per_neuron: Whether the neurons of a dense layer have scales of their own; they take
+            24 B each.
     """
     chosen = inputs[np.linspace(0, len(inputs) - 1, min(REPRESENTATIVE, len(inputs))).astype(int)]
 
@@ -59,4 +61,6 @@ def to_int8(model: Any, inputs: FloatArray, tf: Any) -> bytes:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.int8
         converter.inference_output_type = tf.int8
+        coarse = not scale_per_neuron
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = coarse  # noqa: SLF001 - it has no public switch
         return bytes(converter.convert())

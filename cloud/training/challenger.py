@@ -23,7 +23,7 @@ from plugins.sdk.admission import admit
 from plugins.sdk.errors import ModelRefused
 from plugins.sdk.features import prepare
 from plugins.sdk.golden import packed
-from plugins.sdk.manifest import COLLAR_BUDGET, Model
+from plugins.sdk.manifest import COLLAR_BUDGET, Model, View
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -99,12 +99,10 @@ def train(
         fitted = _fit(champion, fit, labels, recipe)
     except DatasetTooSmall as error:
         raise RunRefused(Reason.TOO_FEW_LABELS, str(error)) from None
+    model = msgspec.structs.replace(model, sees=View.FEATURES, standard=fitted.standard)
     try:
         content = admit(
-            fitted.tflite,
-            COLLAR_BUDGET,
-            input_shape=(1, model.samples, 1, 6),
-            outputs=len(labels),
+            fitted.tflite, COLLAR_BUDGET, input_shape=model.input_shape, outputs=model.outputs
         )
     except ModelRefused as error:
         raise RunRefused(Reason.NOT_ADMITTED, str(error)) from None

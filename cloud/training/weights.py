@@ -1,8 +1,8 @@
 """What a later training goes on from, as one .npz: float weights, and examples against forgetting.
 
-The examples are windows of the animals that the first training knew (simulated, for what ships).
-They pass from training to training unchanged: windows that an owner shared are never among them,
-so that a grant that ends leaves nothing behind here.
+The examples are of the animals that the first training knew (simulated, for what ships). They pass
+from training to training unchanged: windows that an owner shared are never among them, so that a
+grant that ends leaves nothing behind here.
 """
 
 import io
@@ -14,19 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud.training.errors import WeightsRefused
+from plugins.sdk.manifest import Standard
 
 FloatArray = NDArray[np.float32]
 
 MAX_BYTES = 2_000_000  # unpacked; the networks of this package have some ten thousand weights
-WINDOWS, TARGETS = "windows", "targets"
+INPUTS, TARGETS, STANDARD = "inputs", "targets", "standard"
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Windows that a model must go on getting right."""
+    """Inputs that a model must go on getting right."""
 
-    windows: NDArray[np.int8]
-    """Shape (n, samples, 6): the input's int8 grid."""
+    inputs: NDArray[np.int8]
+    """Shape (n, descriptors): the input's int8 grid."""
     targets: NDArray[np.uint8]
     """The number of the label of each."""
 
@@ -40,6 +41,8 @@ class Start:
 
     weights: list[FloatArray]
     """In the order of the network's own."""
+    standard: Standard
+    """What its inputs are measured by; the weights mean nothing without."""
     examples: Examples
 
     def pack(self) -> bytes:
@@ -47,20 +50,20 @@ class Start:
         named: dict[str, Any] = {
             _name(k): array.astype(np.float32) for k, array in enumerate(self.weights)
         }
-        named |= {WINDOWS: self.examples.windows, TARGETS: self.examples.targets}
+        named[STANDARD] = np.array([self.standard.mean, self.standard.std])
+        named |= {INPUTS: self.examples.inputs, TARGETS: self.examples.targets}
         file = io.BytesIO()
         np.savez_compressed(file, **named)
         return file.getvalue()
 
 
-def unpack(packed: bytes, shapes: list[tuple[int, ...]], samples: int, labels: int) -> Start:
+def unpack(packed: bytes, shapes: list[tuple[int, ...]]) -> Start:
     """The content of a file that someone else may have written.
 
     Args:
         packed: What `Start.pack` made. Nothing in it is executed.
-        shapes: Of the weights of the network that is to start from it.
-        samples: Of a window.
-        labels: How many the network tells apart.
+        shapes: Of the weights of the network that is to start from it: the first axis of the first
+            is its inputs, the last axis of the last its labels.
 
     Raises:
         WeightsRefused: It is no such file, or of another network.
@@ -71,11 +74,11 @@ def unpack(packed: bytes, shapes: list[tuple[int, ...]], samples: int, labels: i
             if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
                 raise WeightsRefused(f"the weights unpack to more than {MAX_BYTES} bytes")
         with np.load(io.BytesIO(packed), allow_pickle=False) as file:
-            if set(file.files) != {*names, WINDOWS, TARGETS}:
-                held = len(file.files) - 2
+            if set(file.files) != {*names, INPUTS, TARGETS, STANDARD}:
+                held = len([name for name in file.files if name.startswith("w")])
                 raise WeightsRefused(f"{held} arrays of weights, the network has {len(shapes)}")
             arrays = [file[name] for name in names]
-            windows, targets = file[WINDOWS], file[TARGETS]
+            inputs, targets, standard = file[INPUTS], file[TARGETS], file[STANDARD]
     except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError, NotImplementedError) as e:
         raise WeightsRefused(f"the weights are no .npz of plain numbers: {e}") from e
     for name, array, shape in zip(names, arrays, shapes, strict=True):
@@ -83,13 +86,30 @@ def unpack(packed: bytes, shapes: list[tuple[int, ...]], samples: int, labels: i
             raise WeightsRefused(f"array {name} is {array.shape}, the network has {shape}")
         if array.dtype.kind != "f" or not np.isfinite(array).all():
             raise WeightsRefused(f"array {name} holds something that is no number")
-    if windows.dtype != np.int8 or windows.ndim != 3 or windows.shape[1:] != (samples, 6):
-        raise WeightsRefused(f"the examples are {windows.dtype} {windows.shape}, no int8 windows")
-    if len(windows) == 0:
+    width, labels = shapes[0][0], shapes[-1][-1]
+    _require_standard(standard, width)
+    _require_examples(inputs, targets, width, labels)
+    return Start(
+        [array.astype(np.float32) for array in arrays],
+        Standard(mean=standard[0].tolist(), std=standard[1].tolist()),
+        Examples(inputs, targets),
+    )
+
+
+def _require_standard(standard: NDArray[Any], width: int) -> None:
+    if standard.shape != (2, width) or standard.dtype.kind != "f":
+        raise WeightsRefused(f"the standard is {standard.shape}, the network has {width} inputs")
+    if not np.isfinite(standard).all() or (standard[1] <= 0).any():
+        raise WeightsRefused("the standard holds something that is no number, or no deviation")
+
+
+def _require_examples(inputs: NDArray[Any], targets: NDArray[Any], width: int, labels: int) -> None:
+    if inputs.dtype != np.int8 or inputs.ndim != 2 or inputs.shape[1] != width:
+        raise WeightsRefused(f"the examples are {inputs.dtype} {inputs.shape}, no int8 inputs")
+    if len(inputs) == 0:
         raise WeightsRefused("the weights come without examples, and would forget what they knew")
-    if targets.dtype != np.uint8 or targets.shape != windows.shape[:1] or (targets >= labels).any():
+    if targets.dtype != np.uint8 or targets.shape != inputs.shape[:1] or (targets >= labels).any():
         raise WeightsRefused(f"the examples have targets that are none of {labels} labels")
-    return Start([array.astype(np.float32) for array in arrays], Examples(windows, targets))
 
 
 def _name(index: int) -> str:

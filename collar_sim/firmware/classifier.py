@@ -81,7 +81,7 @@ class LiteRtClassifier:
     def run(self, inputs: FloatArray) -> FloatArray:
         """See `Classifier.run`."""
         if len(inputs) == 0:
-            return np.zeros((0, outputs_of(self._model)), np.float32)
+            return np.zeros((0, self._model.outputs), np.float32)
         if len(inputs) != self._batch:
             self._interpreter.resize_tensor_input(self._in, inputs.shape)
             self._interpreter.allocate_tensors()
@@ -120,7 +120,7 @@ class MicroClassifier:
     def run(self, inputs: FloatArray) -> FloatArray:
         """See `Classifier.run`."""
         counts = self._from.to_int8(inputs)
-        outputs = np.empty((len(inputs), outputs_of(self._model)), np.int8)
+        outputs = np.empty((len(inputs), self._model.outputs), np.int8)
         for n in range(len(inputs)):
             self._interpreter.set_input(counts[n : n + 1], 0)
             self._interpreter.invoke()
@@ -173,13 +173,6 @@ def decide(model: Model, scores: FloatArray) -> list[Behaviour]:
 def micro_available() -> bool:
     """Whether the microcontroller's interpreter exists for this machine."""
     return importlib.util.find_spec("tflite_micro") is not None
-
-
-def outputs_of(model: Model) -> int:
-    """How many numbers a model returns per window."""
-    if model.task is Task.CLASSIFY:
-        return len(model.labels)
-    return 0 if model.standard is None else len(model.standard.mean)
 
 
 def _collar_model(package: Package) -> tuple[Model, bytes]:

@@ -1,6 +1,8 @@
-"""What models see of a window: the scaled window itself, or 36 features of it.
+"""What models see of a window: the scaled window itself, its descriptors, or 36 features of it.
 
-Training and firmware call the same code, so what was learned is what is run.
+Training and firmware call the same code, so what was learned is what is run. A classifier sees what
+its manifest asks for: the window, or `plugins.sdk.descriptors` of it. A reconstruction sees 36
+features, which unlike descriptors tell all that is within the sensor's reach.
 
 The features do not depend on how the collar sits: the window's own mean acceleration gives the
 direction of gravity, and everything is measured along it or across it. Five signals,
@@ -26,6 +28,7 @@ step and stride together.
 import numpy as np
 from numpy.typing import NDArray
 
+from plugins.sdk.descriptors import descriptors
 from plugins.sdk.manifest import Model, Task
 
 FloatArray = NDArray[np.float32]
@@ -45,6 +48,7 @@ ACC_FLOOR_G = 0.004  # sensor noise: below it a logarithm would only tell one no
 GYR_FLOOR_DPS = 0.3
 STEP_FLOOR_G = 0.03  # below it there are no steps that could be uneven, only a still animal
 LIMIT = 8.0  # standard deviations at which a model's view of a feature ends; keeps int8 fine
+NEAR_LIMIT = 3.0  # of a classifier: what lies further out is no different, and no surer
 
 
 def prepare(model: Model, windows: FloatArray) -> FloatArray:
@@ -55,15 +59,16 @@ def prepare(model: Model, windows: FloatArray) -> FloatArray:
         windows: Shape (n, samples, 6): g and deg/s.
 
     Returns:
-        Shape (n, samples, 1, 6) for a classifier, (n, 36) for a reconstruction.
+        Shape (n, samples, 1, 6) for a classifier of windows, (n, 71) for one of descriptors,
+        (n, 36) for a reconstruction.
     """
-    if model.task is Task.CLASSIFY:
+    standard = model.standard
+    if standard is None:
         return scaled(windows)
-    if model.standard is None:  # the manifest's own check forbids it
-        raise ValueError("a reconstruction needs its standard")
-    return standardised(
-        window_features(windows, model.rate_hz), model.standard.mean, model.standard.std
-    )
+    if model.task is Task.CLASSIFY:
+        described = descriptors(windows, model.rate_hz)
+        return standardised(described, standard.mean, standard.std, NEAR_LIMIT)
+    return standardised(window_features(windows, model.rate_hz), standard.mean, standard.std)
 
 
 def scaled(windows: FloatArray) -> FloatArray:
@@ -72,10 +77,12 @@ def scaled(windows: FloatArray) -> FloatArray:
     return np.asarray(windows * unit, np.float32)[:, :, None, :]
 
 
-def standardised(features: FloatArray, mean: list[float], std: list[float]) -> FloatArray:
-    """Features in standard deviations from the mean, shape (n, 36), within `LIMIT`."""
-    distance = (features - np.array(mean)) / np.array(std)
-    return np.clip(distance, -LIMIT, LIMIT).astype(np.float32)
+def standardised(
+    features: FloatArray, mean: list[float], std: list[float], limit: float = LIMIT
+) -> FloatArray:
+    """Features in standard deviations from the mean, same shape, within a limit."""
+    distance = (features - np.array(mean, np.float32)) / np.array(std, np.float32)
+    return np.clip(distance, -limit, limit).astype(np.float32)
 
 
 def window_features(windows: FloatArray, rate_hz: float) -> FloatArray:
@@ -103,7 +110,8 @@ def window_features(windows: FloatArray, rate_hz: float) -> FloatArray:
         np.log(_within(spectrum, freqs_hz, low, high) + floor**2) for low, high in BANDS_HZ.values()
     ]
     total = spectrum.sum(axis=2) + floor**2
-    centre_hz = (spectrum @ freqs_hz) / total
+    # no matrix product: BLAS rounds a row by the company it is in
+    centre_hz = (spectrum * freqs_hz).sum(axis=2) / total
     measures = [np.log(spread + floor), np.log(jerk + floor * rate_hz), *power, centre_hz]
     table = np.stack(measures, axis=2)  # (5, n, 7)
     flat = table.transpose(1, 0, 2).reshape(len(windows), len(NAMES) - 1)

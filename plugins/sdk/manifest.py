@@ -16,7 +16,9 @@ from plugins.sdk.behaviours import Behaviour
 from plugins.sdk.errors import ManifestError
 
 MANIFEST_FILE = "plugin.toml"
-SDK_VERSION = "1.0"
+SDK_VERSION = "1.1"
+RECONSTRUCTED, DESCRIBED = 36, 71  # features that a reconstruction and a classifier see
+MAX_FEATURES = 128
 
 Version = Annotated[str, Meta(pattern=r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(?!\n)$")]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -46,6 +48,15 @@ class Task(StrEnum):
     """The input again; how badly it is met is the anomaly."""
 
 
+class View(StrEnum):
+    """What a classifier sees of a window."""
+
+    WINDOW = "window"
+    """The samples themselves."""
+    FEATURES = "features"
+    """Its descriptors, in standard deviations (`plugins.sdk.descriptors`)."""
+
+
 class Budget(Struct, frozen=True, forbid_unknown_fields=True):
     """What the model may cost the collar."""
 
@@ -60,9 +71,10 @@ COLLAR_BUDGET = Budget()
 class Standard(Struct, frozen=True, forbid_unknown_fields=True):
     """What the training animals' features looked like; the model sees distances from it."""
 
-    mean: Annotated[list[float], Meta(min_length=36, max_length=36)]
-    """One per feature of `plugins.sdk.features.NAMES`."""
-    std: Annotated[list[Annotated[float, Meta(gt=0)]], Meta(min_length=36, max_length=36)]
+    mean: Annotated[list[float], Meta(min_length=1, max_length=MAX_FEATURES)]
+    """One per feature: of `plugins.sdk.features.NAMES` for a reconstruction, of
+    `plugins.sdk.descriptors.NAMES` for a classifier."""
+    std: Annotated[list[Annotated[float, Meta(gt=0)]], Meta(min_length=1, max_length=MAX_FEATURES)]
 
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,8 +89,10 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Best score under which a classifier says ``unsure``."""
     threshold: Annotated[float, Meta(gt=0)] | None = None
     """Of a reconstruction: the error that counts as an anomaly (score 0.5)."""
+    sees: View = View.WINDOW
+    """Of a classifier. Since SDK 1.1."""
     standard: Standard | None = None
-    """Of a reconstruction: what its input, the features of a window, is measured by."""
+    """What features of a window are measured by, if that is what the model sees."""
     rate_hz: Annotated[float, Meta(gt=0, le=1000)] = 25.0
     samples: Annotated[int, Meta(gt=0, le=4096)] = 100
     """Window length the model was made for."""
@@ -89,6 +103,31 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("a classifier has labels, and abstains instead of learning 'unsure'")
         if self.task is Task.RECONSTRUCT and (self.threshold is None or self.standard is None):
             raise ValueError("a reconstruction has a threshold and a [model.standard]")
+        if self.task is Task.RECONSTRUCT and self.sees is not View.WINDOW:
+            raise ValueError("sees is for classifiers; a reconstruction always sees features")
+        if (self.standard is not None) != (self.features > 0):
+            raise ValueError('a [model.standard] goes with sees = "features"')
+        if self.standard is not None and not (
+            len(self.standard.mean) == len(self.standard.std) == self.features
+        ):
+            raise ValueError(f"the standard is of {self.features} features")
+
+    @property
+    def features(self) -> int:
+        """How many features of a window it sees; 0 if it sees the window itself."""
+        if self.task is Task.RECONSTRUCT:
+            return RECONSTRUCTED
+        return DESCRIBED if self.sees is View.FEATURES else 0
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of the .tflite on a collar, which makes the input itself."""
+        return (1, self.features) if self.features else (1, self.samples, 1, 6)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers it returns of a window."""
+        return len(self.labels) if self.task is Task.CLASSIFY else RECONSTRUCTED
 
 
 class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

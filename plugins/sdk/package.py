@@ -7,8 +7,7 @@ from typing import Self
 
 from plugins.sdk.admission import MAX_FILE_BYTES, admit
 from plugins.sdk.errors import ManifestError, ModelRefused
-from plugins.sdk.features import NAMES
-from plugins.sdk.manifest import Manifest, Model, Place, Task, read_manifest
+from plugins.sdk.manifest import Manifest, Model, Place, read_manifest
 
 
 @dataclass(frozen=True)
@@ -54,12 +53,8 @@ def admitted(raw: bytes, model: Model, runs_on: Place) -> bytes:
     digest = hashlib.sha256(raw).hexdigest()
     if digest != model.sha256:
         raise ModelRefused(f"sha256 is {digest}, the manifest says {model.sha256}")
-    if model.task is Task.CLASSIFY:
-        shape, outputs = (1, model.samples, 1, 6), len(model.labels)
-    else:
-        shape, outputs = (1, len(NAMES)), len(NAMES)
-    fixed = shape if runs_on is Place.COLLAR else None
-    return admit(raw, model.budget, input_shape=fixed, outputs=outputs)
+    fixed = model.input_shape if runs_on is Place.COLLAR else None
+    return admit(raw, model.budget, input_shape=fixed, outputs=model.outputs)
 
 
 def _read(folder: Path, model: Model) -> bytes:

@@ -20,7 +20,7 @@ from collar_sim.firmware.classifier import AnomalyScorer, LiteRtClassifier
 from pawmesh.models import shipped
 from pawmesh.models.cohort import Roster, record
 from pawmesh.models.shipped import Trained, train
-from plugins.sdk.features import scaled
+from plugins.sdk.features import prepare
 from plugins.sdk.package import Package
 
 SMALL = {"animals": 4, "strangers": 2, "minutes": 120, "day_min": 30, "epochs": 5}
@@ -115,7 +115,8 @@ def macro_f1(scores: np.ndarray, data: Dataset) -> float:
 
 def test_what_ships_learns_harnesses_from_some_animals_for_others_and_keeps_collars():
     start = (SHIPPED / "weights.npz").read_bytes()
-    shipped = LiteRtClassifier(Package.load(SHIPPED))
+    package = Package.load(SHIPPED)
+    shipped, model = LiteRtClassifier(package), package.manifest.model
     rng = np.random.default_rng(1)
     shared = joined([recorded(seed, Wear.HARNESS) for seed in range(600_000, 600_005)])
     shared = shared.where(rng.random(len(shared)) < 0.15)  # some 250 labels of each animal
@@ -126,20 +127,20 @@ def test_what_ships_learns_harnesses_from_some_animals_for_others_and_keeps_coll
     on_harness, on_collar = (
         (
             macro_f1(shipped.predict(data.windows), data),
-            macro_f1(after.predict(scaled(data.windows)), data),
+            macro_f1(after.predict(prepare(model, data.windows)), data),
         )
         for data in (harness, collar)
     )
     assert on_harness[0] < on_collar[0] - 0.2
     assert on_harness[1] > on_harness[0] + 0.1
     assert on_collar[1] > on_collar[0] - 0.06
-    rehearsed = unpack(start, SHAPES, 100, 10).examples
-    kept = unpack(after.weights(), SHAPES, 100, 10).examples
-    assert np.array_equal(kept.windows, rehearsed.windows), "no window that was shared stays"
+    rehearsed = unpack(start, SHAPES).examples
+    kept = unpack(after.weights(), SHAPES).examples
+    assert np.array_equal(kept.inputs, rehearsed.inputs), "no window that was shared stays"
 
 
 SHAPES = [
-    each.shape for each in np.load(SHIPPED / "weights.npz").values() if each.dtype.kind == "f"
+    each.shape for name, each in np.load(SHIPPED / "weights.npz").items() if name.startswith("w0")
 ]
 
 
@@ -162,15 +163,17 @@ def changed(**arrays: np.ndarray) -> bytes:
         (changed(w000=np.full(SHAPES[0], np.nan, np.float32)), "no number"),
         (changed(w000=np.full(SHAPES[0], "x")), "no number"),
         (changed(w000=np.array([{"a": 1}], dtype=object)), "no .npz"),  # a pickle
-        (changed(windows=np.zeros((3, 50, 6), np.int8)), "no int8 windows"),
-        (changed(windows=np.zeros((0, 100, 6), np.int8)), "without examples"),
-        (changed(targets=np.full(160, 10, np.uint8)), "none of 10 labels"),
-        (changed(windows=np.zeros((9_000_000, 1, 6), np.int8)), "more than"),  # 50 MB in 50 kB
+        (changed(inputs=np.zeros((3, 50), np.int8)), "no int8 inputs"),
+        (changed(inputs=np.zeros((0, 71), np.int8)), "without examples"),
+        (changed(targets=np.full(640, 10, np.uint8)), "none of 10 labels"),
+        (changed(inputs=np.zeros((9_000_000, 6), np.int8)), "more than"),  # 50 MB in 50 kB
+        (changed(standard=np.ones((2, 36))), "the standard is"),
+        (changed(standard=np.zeros((2, 71))), "no deviation"),
     ],
 )
 def test_weights_that_are_not_ours_are_refused_with_a_reason(packed, reason):
     with pytest.raises(WeightsRefused, match=reason):
-        unpack(packed, SHAPES, 100, 10)
+        unpack(packed, SHAPES)
 
 
 def test_a_training_cannot_go_on_with_no_window_at_all_or_from_other_labels():

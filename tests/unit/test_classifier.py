@@ -184,7 +184,7 @@ def test_features_do_not_depend_on_how_the_collar_sits(golden):
     ).astype(np.float32)
     change = np.abs(window_features(windows, 25.0) - window_features(turned, 25.0))
     assert change[:, :-1].max() < 0.1  # float32, where hardly anything moves across gravity
-    assert np.mean(change[:, :-1]) < 1e-4
+    assert np.mean(change[:, :-1]) < 1e-3
     assert np.mean(change[:, -1] < 0.02) > 0.98  # of two equal peaks rounding may pick the other
 
 

@@ -12,8 +12,19 @@ from gateway.host.discovery import discover
 from gateway.wire.messages import MESSAGES, Message
 from gateway.wire.topics import Kind
 from plugins.sdk import types as sdk_types
+from plugins.sdk.behaviours import Behaviour
 from plugins.sdk.errors import ManifestError
-from plugins.sdk.manifest import Budget, Input, Manifest, Model, Place, Standard, read_manifest
+from plugins.sdk.manifest import (
+    SDK_VERSION,
+    Budget,
+    Input,
+    Manifest,
+    Model,
+    Place,
+    Standard,
+    Task,
+    read_manifest,
+)
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs/reference/plugins.md").read_text("utf-8")
@@ -35,6 +46,7 @@ MODEL: dict[str, Any] = {
     "sha256": "0" * 64,
     "task": "classify",
     "labels": ["rest", "walk"],
+    "sees": "window",
     "abstain_below": 0.4,
     "rate_hz": 50.0,
     "samples": 200,
@@ -94,9 +106,10 @@ def test_every_field_arrives_as_written(folder: Path) -> None:
 def test_defaults_are_those_of_the_reference(folder: Path) -> None:
     optional = ("sdk", "settings")
     small = read_manifest(write(folder, {k: v for k, v in GATEWAY.items() if k not in optional}))
-    assert (small.sdk, small.settings, small.model) == ("1.0", {}, None)
-    model = Model(sha256="0" * 64, task="classify", labels=["walk"])  # type: ignore[arg-type]
+    assert (small.sdk, small.settings, small.model) == (SDK_VERSION, {}, None)
+    model = Model(sha256="0" * 64, task=Task.CLASSIFY, labels=[Behaviour.WALK])
     assert (model.file, model.rate_hz, model.samples) == ("model.tflite", 25.0, 100)
+    assert (model.sees, model.input_shape, model.outputs) == ("window", (1, 100, 1, 6), 1)
     assert (model.abstain_below, model.threshold, model.standard) == (0.0, None, None)
     assert model.budget == Budget(flash_bytes=16_384, arena_bytes=8_192)
 
@@ -137,7 +150,12 @@ WRONG: list[tuple[dict[str, Any], str, Any, str]] = [
     ({**COLLAR, "model": RECONSTRUCTION}, "model.threshold", -1.0, "model.threshold"),
     ({**COLLAR, "model": RECONSTRUCTION}, "model.threshold", None, "threshold"),
     ({**COLLAR, "model": RECONSTRUCTION}, "model.standard", None, "standard"),
-    ({**COLLAR, "model": RECONSTRUCTION}, "model.standard.mean", [1.0], "model.standard.mean"),
+    ({**COLLAR, "model": RECONSTRUCTION}, "model.standard.mean", [], "model.standard.mean"),
+    ({**COLLAR, "model": RECONSTRUCTION}, "model.standard.mean", [1.0], "of 36 features"),
+    ({**COLLAR, "model": RECONSTRUCTION}, "model.sees", "features", "sees"),
+    (COLLAR, "model.sees", "smells", "model.sees"),
+    (COLLAR, "model.sees", "features", "model.standard"),
+    (COLLAR, "model.standard", {"mean": NUMBERS, "std": NUMBERS}, "sees"),
     ({**COLLAR, "model": RECONSTRUCTION}, "model.standard.std", [0.0] * 36, "model.standard.std"),
 ]
 
