@@ -16,12 +16,13 @@ from collar_sim.animal.anomaly import (
     next_episode,
 )
 from collar_sim.animal.behaviour import Chain, Mood, Sudden
-from collar_sim.animal.body import AT_REST, BodyMinute, Vitals, body_minute, draw_baseline
-from collar_sim.animal.gnss import GnssMinute, Sky, first_sky, gnss_minute
-from collar_sim.animal.ground import GroundArray, neighbourhood, to_degrees
+from collar_sim.animal.body import AT_REST, Vitals, body_minute, draw_baseline
+from collar_sim.animal.gnss import Sky, first_sky, gnss_minute
+from collar_sim.animal.ground import neighbourhood, to_degrees
 from collar_sim.animal.home_wifi import heard
-from collar_sim.animal.imu import Pose, Samples, imu_minute
+from collar_sim.animal.imu import Pose, imu_minute
 from collar_sim.animal.lost import Lost, fall, left_behind
+from collar_sim.animal.minute import AnimalMinute
 from collar_sim.animal.movement import Place, Wandering, wander
 from collar_sim.animal.profile import Profile, draw_profile
 from collar_sim.animal.scenario import COURSES, POWER_CUT_S, Incident, Scenario
@@ -34,35 +35,6 @@ MINUTE = timedelta(minutes=1)
 PROFILE, BEHAVIOUR, IMU, MOVEMENT, GNSS, _RADIO, BODY, HEALTH, FALL, TEMPER = range(10)
 """Random streams: one never shifts another."""
 SUDDEN = {Incident.ESCAPE, Incident.SEIZURE}  # what comes over the animal, not over the collar
-
-
-@dataclass(frozen=True)
-class AnimalMinute:
-    """One minute of one animal. Arrays of truth hold one value per second."""
-
-    start_at: datetime
-    imu: Samples
-    """Shape (1500, 6) at 25 Hz: g, then deg/s, on the wire's int16 grid."""
-    gnss: GnssMinute
-    """What the receiver would report at each second."""
-    behaviour: NDArray[np.str_]
-    anomaly: NDArray[np.str_]
-    """``limp``, ``tremor``, ``seizure``, ``itch`` or empty."""
-    speed_mps: FloatArray
-    gait_hz: FloatArray
-    """Strides per second; 0 when it does not travel."""
-    lat_deg: FloatArray
-    """Of the animal, wherever its collar is."""
-    lon_deg: FloatArray
-    body: BodyMinute
-    worn: NDArray[np.bool_]
-    """False from when the collar fell off."""
-    powered: NDArray[np.bool_]
-    """False while the collar is without power."""
-    at_home_wifi: NDArray[np.bool_]
-    """Whether the collar hears the home's access point."""
-    ground: GroundArray
-    """Truth: what the animal is on, as `ground.Ground`."""
 
 
 @dataclass(frozen=True)

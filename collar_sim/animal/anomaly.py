@@ -1,9 +1,7 @@
 """When something is wrong with the animal, as ground truth: a limp, a tremor, an itch, a fit.
 
 The first three are episodes of minutes (or of a life) that show in some behaviours only. A fit is
-made of bouts of its own (`behaviour`): a tonic phase of 10-30 s, then a clonic one of rhythmic
-jerks, one to three minutes in all, as vets describe it (Berendt et al. 2015,
-doi:10.1186/s12917-015-0461-2, for the phases; the lengths after owners' and vets' accounts).
+made of bouts of its own (`fit`).
 """
 
 from collections.abc import Mapping

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from collar_sim.animal.anomaly import HEALTHY, TREMOR_HZ, Anomaly, Episode, Phase
+from collar_sim.animal.anomaly import HEALTHY, Anomaly, Episode, Phase
+from collar_sim.animal.bout import Bout, Segment
+from collar_sim.animal.fit import cramp, dazed_s, jerks
 from collar_sim.animal.gait import MOTIONS, speed_mps, stride_hz
 from collar_sim.animal.habits import (
     AFIELD,
@@ -29,7 +31,7 @@ from collar_sim.animal.habits import (
     stretch,
 )
 from collar_sim.animal.profile import Profile, Species
-from collar_sim.animal.ride import Ride, draw_ride
+from collar_sim.animal.ride import draw_ride
 from collar_sim.animal.scenario import Incident
 from collar_sim.animal.temperament import Temperament
 from plugins.sdk.behaviours import Behaviour
@@ -41,54 +43,6 @@ LAME_SHUNS = {Behaviour.RUN, Behaviour.PLAY, Behaviour.WALK}
 LAME_SHUNS_BY = 0.35  # share fewer of them at severity 1, by eye
 LAME_SLOWS_BY = 0.35  # of the Froude number: a fifth of the speed
 LAME_RESTS_BY = 0.4
-TONIC_S = (10, 31)
-CLONIC_S = (40, 121)
-DAZED_S, DAZED_SPREAD = 720.0, 0.5  # lying after a fit, by eye: minutes to hours are seen
-FIT_PITCH_DEG, FIT_LEAN_DEG = -30.0, 80.0  # head thrown back, on the side
-
-
-@dataclass(frozen=True)
-class Bout:
-    """One stretch of one behaviour, as the animal does it this time."""
-
-    behaviour: Behaviour
-    rhythm_hz: float
-    froude: float = 0.0
-    """0 when it does not go at a gait."""
-    speed_mps: float = 0.0
-    pitch_deg: float = 0.0
-    """Of what the unit sits on: neck or trunk."""
-    lean_deg: float = 0.0
-    away: bool = False
-    """Straight away from home: an escape."""
-    leaving: bool = False
-    """It leaves home with its owner, for a walk."""
-    ride: Ride | None = None
-    fit: Episode = HEALTHY
-    """The fit that this bout is a phase of."""
-
-    @property
-    def in_fit(self) -> bool:
-        """Whether it is a phase of a fit."""
-        return self.fit.phase is not Phase.NONE
-
-    @property
-    def gait_hz(self) -> float:
-        """Strides per second; 0 when it does not go at a gait."""
-        return self.rhythm_hz if self.froude > 0 else 0.0
-
-
-@dataclass(frozen=True)
-class Segment:
-    """The part of a bout that lies in one minute."""
-
-    start_s: int
-    end_s: int
-    bout: Bout
-    gone_s: int = 0
-    """How long the bout had lasted at the segment's start; counted in rides only."""
-    episode: Episode = HEALTHY
-    """What is wrong and shows in this bout."""
 
 
 @dataclass(frozen=True)
@@ -349,24 +303,13 @@ class Chain:
             left_s = math.ceil(ESCAPE_M / bout.speed_mps)
             away = replace(bout, away=True)
             return replace(mood, bout=away, left_s=left_s, at_large=True)
-        side = 1.0 if rng.random() < 0.5 else -1.0
-        bout = Bout(
-            Behaviour.REST,  # the nearest word there is; the truth of the fit is `Segment.episode`
-            rhythm_hz=float(rng.uniform(*TREMOR_HZ)),
-            pitch_deg=FIT_PITCH_DEG,
-            lean_deg=side * FIT_LEAN_DEG,
-            fit=replace(sudden.fit, phase=Phase.TONIC),
-        )
-        return replace(mood, bout=bout, left_s=int(rng.integers(*TONIC_S)))
+        bout, left_s = cramp(sudden.fit, rng)
+        return replace(mood, bout=bout, left_s=left_s)
 
     def _after_phase(self, mood: Mood, now: Now, rng: np.random.Generator) -> Mood:
         """A fit's jerks follow its cramp, and long rest follows the jerks."""
-        fit = mood.bout.fit
-        if fit.phase is Phase.TONIC:
-            jerks = replace(
-                mood.bout, rhythm_hz=fit.rhythm_hz, fit=replace(fit, phase=Phase.CLONIC)
-            )
-            return replace(mood, bout=jerks, left_s=int(rng.integers(*CLONIC_S)))
+        if mood.bout.fit.phase is Phase.TONIC:
+            bout, left_s = jerks(mood.bout, rng)
+            return replace(mood, bout=bout, left_s=left_s)
         dazed = replace(self._bout(Behaviour.REST, now, rng), lean_deg=mood.bout.lean_deg)
-        left_s = round(DAZED_S * rng.lognormal(0.0, DAZED_SPREAD))
-        return replace(mood, bout=dazed, left_s=left_s, plan=(Behaviour.SLEEP,))
+        return replace(mood, bout=dazed, left_s=dazed_s(rng), plan=(Behaviour.SLEEP,))

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collar_sim.animal.anomaly import Phase
-from collar_sim.animal.behaviour import Bout, Segment
+from collar_sim.animal.bout import Bout, Segment
 from collar_sim.animal.drift import Drift
 from collar_sim.animal.profile import Profile, Species
 from plugins.sdk.behaviours import Behaviour

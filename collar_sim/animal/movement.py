@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from collar_sim.animal.behaviour import Bout, Segment
+from collar_sim.animal.bout import Bout, Segment
 from collar_sim.animal.ground import Ground, GroundArray, Neighbourhood
 from collar_sim.animal.profile import Species
 from collar_sim.animal.ride import Ride, felt_deg

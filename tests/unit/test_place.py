@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from collar_sim.animal.behaviour import Bout, Segment
+from collar_sim.animal.bout import Bout, Segment
 from collar_sim.animal.ground import SIDEWALK_M, Ground, Neighbourhood, neighbourhood
 from collar_sim.animal.movement import Track, Wandering, wander
 from collar_sim.animal.profile import Species

@@ -16,7 +16,8 @@ import plugins
 from collar_sim.animal import Animal, AnimalMinute, Incident, Scenario
 from collar_sim.animal.animal import State
 from collar_sim.animal.anomaly import Leg, Phase
-from collar_sim.animal.behaviour import Segment, Sudden
+from collar_sim.animal.behaviour import Sudden
+from collar_sim.animal.bout import Segment
 from collar_sim.animal.scenario import COURSES, POWER_CUT_S
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.flash import Flash
