@@ -53,6 +53,7 @@ class Truth:
             ("breath_rpm", minute.body.breath_rpm),
             ("temperature_c", minute.body.temperature_c),
             ("worn", minute.worn),
+            ("powered", minute.powered),
             ("ground", GROUNDS[minute.ground]),
             ("gnss_astray", minute.gnss.astray),
         ):

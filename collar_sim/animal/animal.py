@@ -220,13 +220,14 @@ class Animal:
 
     def _wrong(self, state: State) -> tuple[Episode, Sudden | None]:
         """What is wrong in a minute, and what comes over the animal within it."""
-        index = state.minute_index
-        rng = self._rng(index, HEALTH)
-        episode = self._lasting
-        if episode.kind is Anomaly.NONE and self._course.episodes_per_day:
-            episode = next_episode(state.episode, self._course.episodes_per_day, rng)
+        index, course = state.minute_index, self._course
         due_s = -1 if self._incident_s is None else self._incident_s - index * 60
-        incident = self._course.incident
+        if not (course.episodes_per_day or 0 <= due_s < 60):
+            return self._lasting, None
+        rng = self._rng(index, HEALTH)
+        episode, incident = self._lasting, course.incident
+        if episode.kind is Anomaly.NONE:
+            episode = next_episode(state.episode, course.episodes_per_day, rng)
         if incident is not None and incident in SUDDEN and 0 <= due_s < 60:
             return episode, Sudden(incident, due_s, draw_episode(Anomaly.SEIZURE, rng))
         if episode.kind is Anomaly.SEIZURE and state.mood.bout.ride is None:

@@ -211,6 +211,42 @@ def test_a_killed_animal_goes_on_where_it_was(scenario: Scenario):
     assert np.array_equal(*body)
 
 
+MEMBER: dict[str, Any] = {
+    "collar_id": "c1", "signing_key": "0" * 63 + "1", "salt_secret": "1" * 64,
+    "animal_seed": 5, "lat_deg": HOME[0], "lon_deg": HOME[1],
+}  # fmt: skip
+KEY = SealingKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))), b"s" * 32)
+
+
+@pytest.mark.parametrize(
+    ("said", "after_s"),
+    [
+        ({"scenario": Scenario.LOST_COLLAR}, 60),
+        ({"scenario": Scenario.POWER_CUT, "incident_after_s": 10.0}, 10),
+        ({"scenario": Scenario.SEIZURE_LIKE, "escape_after_s": 20.0}, 20),
+        ({"escape_after_s": 30.0}, 30),
+        ({"incident_after_s": 30.0}, None),  # nothing is to happen on the fleet's calm day
+    ],
+)
+def test_an_incident_gets_its_instant_when_the_present_is_met_and_keeps_it(
+    tmp_path: Path, said: dict[str, Any], after_s: float | None
+):
+    due_at = None if after_s is None else MORNING + timedelta(seconds=after_s)
+    slots = ModelSlots.load(Path(plugins.__path__[0]))
+    with Flash.open(tmp_path) as flash:
+        flash.boot(["c1"], 16_384)
+        collar = Collar(flash.logs["c1"], KEY, MORNING)
+        wearers = [
+            Wearer(Member(**MEMBER, **said), collar, slots, 0, Scenario.CALM_DAY) for _ in range(2)
+        ]
+        assert wearers[0].carried().incident_at is None, "history is calm"
+        wearers[0].go_live(MORNING)
+        assert wearers[0].carried().incident_at == due_at
+        wearers[1].resume(wearers[0].carried(), 0)
+        wearers[1].go_live(MORNING + timedelta(hours=1))
+        assert wearers[1].carried().incident_at == due_at
+
+
 class Watched:
     """An animal's minute of which only what a collar can sense may be looked at."""
 
@@ -226,19 +262,10 @@ class Watched:
 def test_a_collar_says_nothing_that_it_cannot_sense(tmp_path: Path, scenario: Scenario):
     assert {field.name for field in fields(AnimalMinute)} > SENSED
     slots = ModelSlots.load(Path(plugins.__path__[0]))
-    member = Member(
-        collar_id="c1",
-        signing_key="0" * 63 + "1",
-        salt_secret="1" * 64,
-        animal_seed=5,
-        lat_deg=HOME[0],
-        lon_deg=HOME[1],
-        scenario=scenario,
-    )
-    key = SealingKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))), b"s" * 32)
+    member = Member(**MEMBER, scenario=scenario)
     with Flash.open(tmp_path) as flash:
         flash.boot(["c1"], 16_384)
-        wearer = Wearer(member, Collar(flash.logs["c1"], key, MORNING), slots, 0, scenario)
+        wearer = Wearer(member, Collar(flash.logs["c1"], KEY, MORNING), slots, 0, scenario)
         wearer.go_live(MORNING)
         for index in range(3):
             sensed = wearer.live(MORNING + timedelta(minutes=index))
@@ -256,7 +283,8 @@ def test_truth_is_written_second_by_second_with_the_body(tmp_path: Path):
     table = parquet.read_table(path)
     assert table.column_names == [
         "collar_id", "at", "behaviour", "speed_mps", "lat", "lon", "gait_hz", "anomaly",
-        "battery_pct", "heart_bpm", "breath_rpm", "temperature_c", "worn", "ground", "gnss_astray",
+        "battery_pct", "heart_bpm", "breath_rpm", "temperature_c", "worn", "powered",
+        "ground", "gnss_astray",
     ]  # fmt: skip
     assert table.num_rows == 360
     assert table["worn"].to_pylist() == [True] * HAPPENS_S + [False] * (360 - HAPPENS_S)
