@@ -9,30 +9,25 @@ the real-time factor that it really reaches, with everything it has to share the
 """
 
 import asyncio
-import json
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import psutil
 
+from bench.fleet_kit import gateway_part, register, workers_of
 from bench.mosquitto import Mosquitto
 from bench.report import Figure, run
 from collar_sim.report import Report
-from gateway.registry import Household, save_registry
-from gateway.store import Store
-from gateway.wire.uplink import EnrolledCollar, Registry
 from pawmesh.embedded.ports import free_ports
-from pawmesh.embedded.process import Part, Supervisor
-from pawmesh.platform import fleet_command
+from pawmesh.embedded.process import Supervisor
 from pawmesh.provision import CollarKeys
-from pawmesh.shards import WHOLE
 from pawmesh.sim.outcome import outcome_of
 from pawmesh.sim.workforce import Worker, Workforce
 
@@ -43,7 +38,6 @@ START_S = 300.0  # to boot, connect and fall in step, on a busy machine
 LATE_S = 5.0  # a message is written at most so late: epochs are spread over ten seconds anyway
 SPRINT_S = 60.0
 SPRINT_SPEED = 100.0  # beyond what two cores can
-SITE = "home"
 
 
 @dataclass
@@ -114,22 +108,22 @@ def _figure(name: str, collars: int, *, has_gateway: bool) -> Figure:
 
 async def _measure(folder: Path, collars: int, has_gateway: bool) -> Measured:
     keys = [CollarKeys.make(f"c{number:05d}") for number in range(collars)]
-    (folder / "gateway").mkdir()
     mosquitto = Mosquitto(folder / "mosquitto", free_ports(1)[0])
     async with Supervisor(folder, print) as supervisor:
         await supervisor.start(mosquitto.part())
         if has_gateway:
-            await _register(folder / "gateway", keys)
-            await supervisor.start(_gateway(folder / "gateway", mosquitto.url))
-        files = _fleet_files(folder, keys)
+            await asyncio.to_thread((folder / "gateway").mkdir)
+            await register(folder / "gateway", keys)
+            await supervisor.start(gateway_part(folder / "gateway", mosquitto.url))
         found = Measured()
-        workers = _workers(folder, files, mosquitto.url, speed=1.0)
+        url = mosquitto.url
+        workers = workers_of(folder, keys, url, parts=CORES, history="0")
         with _working(workers) as (workforce, ended):
             await _hold(found, workers, supervisor, ended)
             workforce.stop()
             await ended
         found.steady = outcome_of(workers).report
-        workers = _workers(folder, files, mosquitto.url, speed=SPRINT_SPEED)
+        workers = workers_of(folder, keys, url, parts=CORES, history="0", speed=SPRINT_SPEED)
         with _working(workers) as (workforce, ended):
             found.sprint = await _sprint(workers, ended)
             workforce.stop()
@@ -231,67 +225,6 @@ def _cpu_s(pid: int) -> float:
     process = psutil.Process(pid)
     spent = [each.cpu_times() for each in (process, *process.children(recursive=True))]
     return sum(each.user + each.system for each in spent)
-
-
-async def _register(folder: Path, keys: Sequence[CollarKeys]) -> None:
-    """Make the collars known to a gateway that has no cloud."""
-    worn_since = datetime.now(UTC) - timedelta(days=1)
-    collars = [
-        EnrolledCollar(
-            collar_id=each.collar_id,
-            pet_id=f"pet-{each.collar_id}",
-            pet_name=f"Pet {each.collar_id}",
-            assigned_at=worn_since,
-        )
-        for each in keys
-    ]
-    registry = Registry(site=SITE, version=1, collars=collars, grants=[])
-    secrets = [(each.collar_id, bytes.fromhex(each.salt_secret)) for each in keys]
-    async with Store.open(folder / "gateway.db") as store:
-        await store.write(lambda db: save_registry(db, registry))
-        await store.write(
-            lambda db: db.executemany("INSERT INTO collar_secret VALUES (?, ?)", secrets)
-        )
-        await store.read(Household(SITE).load)
-
-
-def _gateway(folder: Path, url: str) -> Part:
-    port = free_ports(1)[0]
-
-    async def answers() -> bool:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.close()
-        return True
-
-    env = {"GATEWAY_SITE": SITE, "GATEWAY_BROKER_URL": url, "GATEWAY_DATA_DIR": str(folder)}
-    env |= {"GATEWAY_PORT": str(port), "GATEWAY_BROKER_SESSION_S": "3600"}
-    argv = [sys.executable, "-P", "-m", "gateway"]
-    return Part(name="gateway", argv=argv, env=env, ready=answers, restart=False)
-
-
-def _fleet_files(folder: Path, keys: Sequence[CollarKeys]) -> list[Path]:
-    """One file a core; the pets live in one town."""
-    files: list[Path] = []
-    for shard in WHOLE.split(CORES):
-        members = [
-            {**asdict(keys[n]), "animal_seed": n, "lat_deg": 48.1, "lon_deg": 11.5 + n * 1e-5}
-            for n in shard.members(len(keys))
-        ]
-        file = folder / f"{shard.name('fleet')}.json"
-        file.write_text(json.dumps({"collars": members}))
-        file.chmod(0o600)
-        files.append(file)
-    return files
-
-
-def _workers(folder: Path, files: Sequence[Path], url: str, speed: float) -> list[Worker]:
-    workers: list[Worker] = []
-    for shard, file in zip(WHOLE.split(CORES), files, strict=True):
-        data_dir, report = folder / file.stem, folder / f"{file.stem}.report"
-        argv = fleet_command(file, data_dir, history="0", speed=speed, report=report)
-        env = {"SIM_BROKER": url}
-        workers.append(Worker(str(shard), [*argv, "--pulse"], data_dir, report, env))
-    return workers
 
 
 if __name__ == "__main__":

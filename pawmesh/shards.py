@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from collar_sim.assembly import MICRO_COLLARS
 from pawmesh.errors import UsageError
 
 COLLARS_PER_PROCESS = 1_250  # below it, one core makes their minutes in a few seconds
@@ -44,6 +45,15 @@ class Shard:
     def members(self, collars: int) -> range:
         """Numbers of its members in a fleet of so many, from 0."""
         return range(self.index - 1, collars, self.parts)
+
+    @property
+    def micro_collars(self) -> int:
+        """How many of its members run on the microcontroller's own interpreter.
+
+        It is the whole fleet's first few: interpreters differ by a step of int8, and a fleet in
+        parts shall say what it says as a whole.
+        """
+        return len(self.members(MICRO_COLLARS))
 
     def split(self, parts: int) -> list["Shard"]:
         """Its own parts, which are parts of the whole fleet too.

@@ -163,7 +163,8 @@ def worker_of(
     """The process that runs the collars of a fleet's file."""
     data_dir = house.fleet / file.stem
     report_path = house.fleet / f"{file.stem}.report"
-    command = fleet_command(file, data_dir, report=report_path, **flags)
+    own = {"report": report_path, "micro_collars": shard.micro_collars}
+    command = fleet_command(file, data_dir, **own, **flags)
     return Worker(str(shard), [*command, "--pulse"], data_dir, report_path, env)
 
 
