@@ -190,12 +190,14 @@ class World:
 
     flash: Flash
     collar_id: str
+    knows_gaps: bool = True
+    """The gateway's version does."""
     written: set[Key] = field(default_factory=set[Key])
     stored: dict[Key, Key | None] = field(default_factory=dict[Key, Key | None])
     """What the gateway has, with what births name."""
     run: Contiguity = field(default_factory=Contiguity)
     late: list[Entry] = field(default_factory=list[Entry])
-    acked: Key = Key(0, 0)
+    acked: Key = field(default_factory=lambda: Key(0, 0))
 
     def boot(self) -> None:
         """As after a power cut: what was not committed is gone."""
@@ -220,7 +222,8 @@ class World:
         """Say what is not owed, send what is; some of it is lost, or arrives with the next."""
         log = self.log
         arriving, self.late = self.late, []
-        self.run.declare(log.gaps)
+        if self.knows_gaps:
+            self.run.declare(log.gaps)
         if log.start is not None:
             self.run.start_at(log.start)
         for entry in arriving:
@@ -268,17 +271,25 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=250, deadline=None)
-@given(course=st.lists(steps, max_size=60))
-def test_the_gateway_has_all_but_what_was_dropped_unheard_and_counts_just_that(
-    course: list[tuple[object, ...]], shared_flash: Flash
-) -> None:
-    shared_flash.logs.clear()
-    world = World(shared_flash, f"c-{uuid4().hex[:8]}")
+courses = st.lists(steps, max_size=60)
+
+
+def lived(flash: Flash, course: list[tuple[object, ...]], *, knows_gaps: bool) -> World:
+    flash.logs.clear()
+    world = World(flash, f"c-{uuid4().hex[:8]}", knows_gaps)
     world.boot()
     for name, *words in course:
         getattr(world, str(name))(*words)
     world.commit()
+    return world
+
+
+@settings(max_examples=250, deadline=None)
+@given(course=courses)
+def test_the_gateway_has_all_but_what_was_dropped_unheard_and_counts_just_that(
+    course: list[tuple[object, ...]], shared_flash: Flash
+) -> None:
+    world = lived(shared_flash, course, knows_gaps=True)
     for _ in range(3):
         world.connect("+")
     assert len(world.log) == 0, "it ends, and nothing is owed"
@@ -287,3 +298,15 @@ def test_the_gateway_has_all_but_what_was_dropped_unheard_and_counts_just_that(
     assert len(missing) <= world.log.overwritten
     assert world.run.lost == len(missing)
     assert world.run.next is None or world.run.next > max(world.written)
+
+
+@settings(max_examples=100, deadline=None)
+@given(course=courses)
+def test_a_gateway_that_knows_no_gaps_gets_all_there_is_one_gap_at_a_time(
+    course: list[tuple[object, ...]], shared_flash: Flash
+) -> None:
+    world = lived(shared_flash, course, knows_gaps=False)
+    for _ in range(len(world.log.gaps) + 3):
+        world.connect("+")
+    assert len(world.log) == 0
+    assert len(world.written - world.stored.keys()) <= world.log.overwritten
