@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from collar_sim.firmware.epochs import WINDOW_S
 
 ANOMALY_SCORE = 0.5  # every reconstruction's threshold, by the scale of its score
-ANOMALY_WINDOWS = 3  # in one minute; single windows are knocks against a door, two a jump
+ANOMALY_WINDOWS = 4  # in one minute; single windows are knocks against a door, or a jump
 EXCESS_LIMIT = 8.0  # logarithm; beyond, one is as certain as the other
 SCRATCH_S = 8.0  # one bout; shorter ones every dog has all day, epochs count them
 
@@ -29,7 +29,7 @@ def excess(scores: NDArray[np.float32]) -> float:
 
     Of its `ANOMALY_WINDOWS` most unusual windows, the least unusual counts.
 
-    >>> round(excess(np.array([0.9, 0.1, 0.8, 0.5], np.float32)), 6)
+    >>> round(excess(np.array([0.9, 0.1, 0.8, 0.9, 0.5], np.float32)), 6)
     0.0
     """
     score = float(np.sort(scores)[-ANOMALY_WINDOWS])
@@ -45,9 +45,9 @@ def anomaly(scores: NDArray[np.float32], offset: float = 0.0) -> Sighting | None
         scores: Of the minute's windows in order; 0.5 is the threshold.
         offset: By how much they must exceed it, as `excess` measures.
 
-    >>> anomaly(np.array([0.1, 0.6, 0.1, 0.8, 0.7]))
-    Sighting(name='anomaly', at_s=20.0, confidence=0.7, duration_s=12.0)
-    >>> anomaly(np.array([0.1, 0.6, 0.1, 0.8, 0.7]), offset=1.0)
+    >>> anomaly(np.array([0.1, 0.6, 0.1, 0.8, 0.7, 0.7]))
+    Sighting(name='anomaly', at_s=24.0, confidence=0.7, duration_s=16.0)
+    >>> anomaly(np.array([0.1, 0.6, 0.1, 0.8, 0.7, 0.7]), offset=1.0)
     """
     above = np.flatnonzero(scores > 1.0 / (1.0 + np.exp(-offset)))
     if len(above) < ANOMALY_WINDOWS:

@@ -24,7 +24,7 @@ class Cohort:
     fit: Dataset
     """Busy days of collars: what the activity model learns from."""
     fit_also: Dataset
-    """For the anomaly model: the same animals in a bad week, and on harnesses."""
+    """For the anomaly model: the same animals in bad weeks, and on harnesses."""
     tune: Dataset
     strangers: Dataset
     sick_strangers: Dataset
@@ -50,11 +50,12 @@ class Roster:
 def record(seed: int, roster: Roster, minutes: int, progress: Progress | None = None) -> Cohort:
     """Recordings of a cohort; no animal is in two parts of it."""
     collar, harness = Wear.COLLAR, Wear.HARNESS
-    busy, sick = Scenario.BUSY, Scenario.SICK
+    busy, sick, lame = Scenario.BUSY, Scenario.SICK, Scenario.LAME_LEFT_FRONT
     plan = [
         [(roster.fit, busy, collar, minutes, FIT_HOP_S)],
         [
             (roster.fit, sick, collar, minutes, TUNE_HOP_S),
+            (roster.fit, lame, collar, minutes, TUNE_HOP_S),
             (roster.fit, sick, harness, minutes, TUNE_HOP_S),
             (roster.fit, busy, harness, minutes // 2, TUNE_HOP_S),
         ],
