@@ -7,7 +7,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-BENCHES = ("gateway_ingest", "cloud_ingest", "crash_soak", "fleet", "activity_real", "edge_savings")
+BENCHES = (
+    "gateway_ingest",
+    "cloud_ingest",
+    "crash_soak",
+    "fleet",
+    "activity_real",
+    "edge_savings",
+    "false_alarms",
+)
 
 
 def main() -> int:
