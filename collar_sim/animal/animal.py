@@ -82,7 +82,7 @@ class Animal:
         self._seed = seed
         self._here = neighbourhood(home)
         self._course = course
-        self._temperament = draw_temperament(self._rng(0, TEMPER))
+        self._temperament = draw_temperament(profile.species, self._rng(0, TEMPER))
         self._chain = Chain(profile, self._temperament, home[1], course.errands_per_day)
         self._incident_s = None if incident_at is None else int(incident_at.timestamp())
         self._baseline = draw_baseline(profile, self._rng(0, BODY))

@@ -107,7 +107,7 @@ class Chain:
         self._temperament = temperament
         self._species = RHYTHMS[profile.species]
         self._shares = {each: self._share(each) for each in HABITS}
-        self._solar_h = longitude_deg / 15.0 - profile.chronotype_h
+        self._solar_h = longitude_deg / 15.0 - temperament.chronotype_h
         self._chances = {errand: rate / 1440.0 for errand, rate in errands_per_day.items()}
 
     def wake(self, minute_index: int, rng: np.random.Generator) -> Mood:
@@ -183,7 +183,7 @@ class Chain:
         if mood.plan or mood.at_large or mood.bout.ride is not None or mood.bout.in_fit:
             return mood
         hungry = now.minute_index - mood.fed_min > HUNGRY_AFTER_MIN and any(
-            (now.hour - meal_h) % 24.0 < MEAL_WITHIN_H for meal_h in self._profile.meal_hours
+            (now.hour - meal_h) % 24.0 < MEAL_WITHIN_H for meal_h in self._temperament.meal_hours
         )
         errand = Errand.MEAL if hungry and points[0] < MEAL_CHANCE else None
         for asked, point in zip(Errand, points[1:].tolist(), strict=True):

@@ -32,17 +32,20 @@ class Rhythm:
     """Between the peaks."""
     doze: float
     """How long it sleeps at a time, beside a dog."""
+    meal_hours: tuple[float, ...]
+    """Local, of the average household."""
     shares: Mapping[Behaviour, float]
     """How often it does something, beside a dog (1)."""
 
 
 RHYTHMS = {
-    Species.DOG: Rhythm((8.0, 18.0), 0.06, 0.35, 1.0, {}),
+    Species.DOG: Rhythm((8.0, 18.0), 0.06, 0.35, 1.0, (7.0, 17.5), {}),
     Species.CAT: Rhythm(
         (6.5, 20.0),
         0.12,
         0.20,
         1.3,
+        (6.5, 17.5, 22.0),
         {
             Behaviour.SNIFF: 1.6,
             Behaviour.WALK: 1.8,
