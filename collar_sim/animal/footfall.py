@@ -29,9 +29,10 @@ PHASES = {  # of each leg's touch-down in the stride: Hildebrand 1977, as a patt
 FELT = np.array([0.40, 0.40, 0.10, 0.10])  # share of each foot in what the neck bears, by eye
 SORE_PRESSES = 0.45  # less, at severity 1; its partner more (Abdelhadi 2013, in beagles)
 PARTNER_PRESSES = 0.30
+GROWTH = 0.4  # amplitude ~ Froude^0.4: a little less than linearly with speed
 NOD_DEG = 4.0  # the head goes up as the sore leg lands and down on the sound one, by eye
 SCATTER = 1.0  # rad, of the ringing from step to step
-RING_UNEVENNESS = 0.5  # of its size, like `Footwork.unevenness`
+RING_UNEVENNESS = 0.35  # of its size, like `Footwork.unevenness`
 WAVES = 16
 
 
@@ -53,6 +54,10 @@ class Footwork:
     """The collar's own frequency on this neck."""
     ring_s: float
     """Time in which that dies away."""
+    ring_rad: float
+    """Where in its swing a footfall finds it."""
+    at_froude: float
+    """Speed at which the amplitudes hold."""
     nod: float
     """How much of a limp's nodding reaches the unit."""
 
@@ -103,13 +108,15 @@ def footfalls(
     waves[:, 0:4] = sine * (np.pi / 2 / duty)
     waves[:, 4:8] = sine * np.cos(np.pi * done) * (np.pi / duty)
     seconds = np.maximum(local, 0.0) * np.float32(1.0 / stride_hz)
-    swing = 2 * np.pi * work.ring_hz * seconds + SCATTER * swung * (seconds > 0)
-    hit = np.float32((froude / 0.3) ** 0.3)
-    struck = hit * force * np.exp(RING_UNEVENNESS * harder)
+    grown = np.float32((froude / work.at_froude) ** GROWTH)
+    swing = 2 * np.pi * work.ring_hz * seconds + work.ring_rad + SCATTER * swung
+    struck = grown * force * np.exp(RING_UNEVENNESS * harder)
     waves[:, 8:12] = struck * np.exp(-seconds / work.ring_s) * np.sin(swing)
     turn = 2 * np.pi * since
     waves[:, 12], waves[:, 13] = np.cos(turn), np.sin(turn)
     waves[:, 14], waves[:, 15] = np.cos(2 * turn), np.sin(2 * turn)
+    waves[:, 12:] *= grown
+    waves[:, :8] *= min(np.float32(1.0), grown)
     motion = waves @ work.mixing
     if sore is not None:
         at = LEGS.index(sore)

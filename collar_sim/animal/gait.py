@@ -44,7 +44,7 @@ class Motion:
     look: float = 0.5
     """Share of the time in which the head also turns freely."""
     look_deg: float = 8.0
-    """Size of those turns: deg of pitch and roll, and six times as many deg/s of yaw."""
+    """Size of those turns: deg of pitch and roll, and three times as many deg/s of yaw."""
     sway_deg: float = 0.0
     """Spread of quicker movements of the head, up to some 3 Hz, whenever it turns freely."""
     shove_g: float = 0.0
@@ -97,9 +97,9 @@ MOTIONS: dict[Behaviour, Motion] = {
         jitter=0.09,
         steady=0.95,
         pitch_deg=(-18.0, 10.0),
-        look=0.6,
-        look_deg=5.0,
-        sway_deg=1.5,
+        look=0.4,
+        look_deg=4.0,
+        sway_deg=1.2,
         shove_g=0.02,
         buzz_g=0.005,
     ),
@@ -109,8 +109,8 @@ MOTIONS: dict[Behaviour, Motion] = {
         jitter=0.06,
         pitch_deg=(-12.0, 8.0),
         look=0.5,
-        look_deg=5.0,
-        sway_deg=1.5,
+        look_deg=4.0,
+        sway_deg=1.2,
         shove_g=0.03,
         buzz_g=0.005,
     ),

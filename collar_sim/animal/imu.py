@@ -7,14 +7,15 @@ turns with them, so that the six axes agree; the collar slides round the neck, t
 little askew in its holder, and `sensor` says what a real part makes of it.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collar_sim.animal.anomaly import Anomaly, Phase
-from collar_sim.animal.behaviour import Segment
 from collar_sim.animal.body import BodyMinute
+from collar_sim.animal.bout import Segment
 from collar_sim.animal.drift import Drift
 from collar_sim.animal.footfall import footfalls
 from collar_sim.animal.gait import MOTIONS, gait_of
@@ -33,14 +34,15 @@ SLIDE_DEG = 35.0  # spread of the collar's angle when loosest
 STILL = {Behaviour.SLEEP, Behaviour.REST, Behaviour.VEHICLE}
 FINE_HZ = 5  # of the knots of quicker movements
 FINE = 60 * FINE_HZ
-SETTLE_DEG = 0.2  # how far a neck that keeps still wanders all the same
+SETTLE_DEG = 0.25  # how far a neck that keeps still wanders all the same
 RUB_G = 2.5e-4  # per deg/s: shaking of a strap that turns in the fur, by eye
-RUB_DPS_PER_G = 250.0  # by eye
-TONE_SPREAD = 0.5  # log, of that while it lasts
+BUZZ_DPS_PER_G, RUB_DPS_PER_G = 60.0, 700.0  # of shaking by rotation, by eye
+TONE_SPREAD = 0.7  # log, of that while it lasts
+TUNED_HZ = 1.8  # width of the strap's own frequency
 SURGE = 0.30  # spread of the logarithm of a gait's vigour
 RAMP_S = 0.5  # in which one bout's motion gives way to the next
-BEAT_DEG_PER_G = 4.0  # of nodding with it, by eye
-BEAT_HZ, BEAT_S = 5.0, 0.12  # a heartbeat at the neck: how it rings, and for how long; by eye
+BEAT_DEG_PER_G = 1.5  # of nodding with it, by eye
+BEAT_S = 0.12  # for how long a heartbeat rings at the neck; by eye
 
 FloatArray = NDArray[np.float64]
 Samples = NDArray[np.float32]
@@ -170,7 +172,7 @@ def _knots(
             knots[span, GATE] *= np.exp(motion.surge * vigour[span])
         knots[span, PITCH] = bout.pitch_deg + (turns + settle_deg) * look[span, 0]
         knots[span, ROLL] = bout.lean_deg + (turns + settle_deg) * look[span, 1]
-        knots[span, YAW_RATE] = (6.0 * turns + 2.0 * settle_deg) * look[span, 2]
+        knots[span, YAW_RATE] = (3.0 * turns + 2.0 * settle_deg) * look[span, 2]
         knots[span, SWAY] = looks * motion.sway_deg
         knots[span, SHOVE] = motion.shove_g * (1.0 if bout.froude > 0 else looks)
         cadence = np.maximum(0.2, 1.0 + motion.jitter * look[span, 3])
@@ -224,11 +226,20 @@ def _add_rub(
     spans = [segment.end_s - segment.start_s for segment in segments]
     buzz = np.repeat([MOTIONS[segment.bout.behaviour].buzz_g for segment in segments], spans)
     buzz *= profile.tone * np.exp(TONE_SPREAD * stir)
-    spin_dps = np.abs(samples[:, 3:]).sum(axis=1)
-    size = np.repeat(buzz.astype(np.float32), RATE_HZ) + np.float32(RUB_G) * spin_dps
-    noise = rng.standard_normal((SAMPLES, 6), dtype=np.float32) * size[:, None]
-    noise[:, 3:] *= RUB_DPS_PER_G
-    samples += noise
+    buzz_g = np.repeat(buzz.astype(np.float32), RATE_HZ)
+    rub_g = np.float32(RUB_G) * np.abs(samples[:, 3:]).sum(axis=1)
+    noise = rng.standard_normal((SAMPLES, 6), dtype=np.float32)
+    tuned = np.fft.irfft(np.fft.rfft(noise, axis=0) * _tuning(profile.collar_hz), SAMPLES, axis=0)
+    samples[:, :3] += tuned[:, :3].astype(np.float32) * (buzz_g + rub_g)[:, None]
+    turning_dps = BUZZ_DPS_PER_G * buzz_g + RUB_DPS_PER_G * rub_g
+    samples[:, 3:] += tuned[:, 3:].astype(np.float32) * turning_dps[:, None]
+
+
+@functools.lru_cache(maxsize=4096)
+def _tuning(collar_hz: float) -> Samples:
+    """How a strap passes on each frequency of a minute: most of all its own, shape (751, 1)."""
+    apart = (np.fft.rfftfreq(SAMPLES, 1.0 / RATE_HZ) - collar_hz) / TUNED_HZ
+    return (0.6 + 1.2 * np.exp(-(apart**2)))[:, None].astype(np.float32)
 
 
 def _add_rhythms(
@@ -305,7 +316,7 @@ def _add_vitals(
     motion[:, 4] += np.float32(np.rad2deg(profile.breath_g)) * breathing
     motion[:, 2] += np.float32(profile.breath_g / 3) * breathing
     since_s = beat / each_hz[1].astype(np.float32)
-    pulse = np.exp(-since_s / BEAT_S) * np.sin(2 * np.pi * BEAT_HZ * since_s)
+    pulse = np.exp(-since_s / BEAT_S) * np.sin(2 * np.pi * profile.collar_hz * since_s)
     motion[:, 0] += np.float32(profile.beat_g) * pulse
     motion[:, 2] += np.float32(profile.beat_g) * pulse
     motion[:, 4] += np.float32(BEAT_DEG_PER_G * profile.beat_g) * pulse

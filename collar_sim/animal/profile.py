@@ -9,7 +9,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from collar_sim.animal.footfall import FELT, PHASES, WAVES, Footwork
+from collar_sim.animal.footfall import Footwork
+from collar_sim.animal.neck import draw_footwork
 from collar_sim.animal.rhythm import HARMONICS, SHAPES
 from collar_sim.animal.sensor import BMI270, Part, Sensor
 from collar_sim.animal.wear import SEATS, Seat, Wear
@@ -20,21 +21,8 @@ DOG_SHARE = 0.8
 HIP_HEIGHT_PER_KG = 0.165  # m kg^-1/3: geometric similarity, 0.45 m at 20 kg
 AMPLITUDE_SPREAD = 0.22  # log, of all amplitudes together and again of each by itself
 BREATH_G = 0.0005  # by eye: a lying neck tilts by some hundredths of a degree
-BEAT_G = 0.004  # ballistic, as felt at the head of people: He et al. 2012
-NECK_PRESSED = 0.65  # g of the neck per body weight under the feet
-NECK_BRAKED = 0.14  # g, of a foot's brake and push
-ASYMMETRY = 0.05  # log, between the legs of a sound animal
-LOPSIDED = 0.6  # how unlike left and right footfalls ring a unit that hangs to one side
-UNEVEN_PHASE = 0.006  # strides, between left and right of a sound animal
-HIND_PHASE = 0.03  # strides, of the hind legs behind the forelegs
-RING_G, RING_DEG = 1.1, 5.0  # of the loosest collar after a footfall
-BOB_G = {"walk": 0.3, "trot": 0.2, "gallop": 0.1}  # of a trunk that vaults over each step
-SWING_DEG = {  # roll, pitch, yaw of the neck: once a stride, twice a stride
-    "walk": ((3.2, 1.8, 5.5), (0.9, 2.0, 0.8)),
-    "trot": ((2.8, 1.5, 6.5), (1.0, 2.2, 1.0)),
-    "gallop": ((3.0, 4.5, 4.5), (1.0, 1.2, 1.0)),
-}
-ONE_AXIS_RAD = 0.35  # a collar swings about one oblique axis, not about each by itself
+BEAT_G = 0.005  # ballistic, as felt at the head of people: He et al. 2012
+COLLAR_HZ = 4.3  # by eye, of a unit of some tens of grams
 PHASE_SPREAD_RAD = 0.7  # legs of all quadrupeds keep roughly the same order
 
 
@@ -72,6 +60,8 @@ class Profile:
     """Where the unit hangs on the neck on average; 0 is under the throat."""
     looseness: float
     """0 (tight) to 1: how far the collar slides and how it slaps at each step."""
+    collar_hz: float
+    """At which the unit swings on its strap and the neck under it."""
     mount: FloatArray
     """Rotation of the unit in its holder, shape (3, 3); includes a collar put on back to front."""
     sensor: Part
@@ -100,24 +90,28 @@ def draw_profile(
     median_kg, spread = MASS_KG[species]
     mass_kg = float(np.clip(median_kg * rng.lognormal(0.0, spread), 2.0, 80.0))
     legs = rng.lognormal(0.0, 0.12)  # dachshund to greyhound at like mass
+    chronotype_h = float(rng.normal(0.0, 0.7))
+    meal_hours = tuple(rng.normal(MEAL_HOURS[species], MEAL_SPREAD_H).tolist())
     vigour = rng.lognormal(0.0, AMPLITUDE_SPREAD)
     looseness = float(rng.beta(2.0, 3.0))
+    collar_hz = COLLAR_HZ * float(rng.lognormal(0.0, 0.12))
     return Profile(
         species=species,
         mass_kg=mass_kg,
         hip_height_m=HIP_HEIGHT_PER_KG * mass_kg ** (1 / 3) * legs,
-        chronotype_h=float(rng.normal(0.0, 0.7)),
+        chronotype_h=chronotype_h,
         rhythms=_draw_rhythms(vigour, rng, seat),
-        footwork={gait: _draw_footwork(gait, vigour, looseness, rng, seat) for gait in PHASES},
+        footwork=draw_footwork(vigour, looseness, collar_hz, rng, seat),
         neck_pitch_deg=float(rng.normal(0.0, 8.0)),
         collar_angle_deg=float(rng.normal(0.0, 25.0)) * seat.sliding,
         looseness=looseness * seat.sliding,
+        collar_hz=collar_hz,
         mount=_draw_mount(rng) @ seat.mount(),
         sensor=sensor.draw(rng),
         breath_g=BREATH_G * float(rng.lognormal(0.0, 0.8)) * seat.reach.get("breath", 1.0),
         beat_g=BEAT_G * float(rng.lognormal(0.0, 0.5)),
         tone=float(rng.lognormal(0.0, 0.4)),
-        meal_hours=tuple(rng.normal(MEAL_HOURS[species], MEAL_SPREAD_H).tolist()),
+        meal_hours=meal_hours,
         wear=wear,
     )
 
@@ -134,56 +128,6 @@ def _draw_rhythms(
         waves = size * np.exp(1j * phase) * seat.gains(name, HARMONICS)
         rhythms[name] = waves.astype(np.complex64)
     return rhythms
-
-
-def _draw_footwork(
-    gait: str, vigour: float, looseness: float, rng: np.random.Generator, seat: Seat
-) -> Footwork:
-    """How an individual goes at one gait."""
-    side, end = np.array([1.0, -1.0, 1.0, -1.0]), np.array([1.0, 1.0, -1.0, -1.0])
-    kinds = rng.lognormal(0.0, AMPLITUDE_SPREAD, (8, 6)) * vigour
-    own = np.repeat(kinds[:7], [4, 4, 4, 1, 1, 1, 1], axis=0)
-    own[:12] *= rng.lognormal(0.0, ASYMMETRY, (12, 6))
-    stray = rng.standard_normal((WAVES, 6))
-    mixing = np.zeros((WAVES, 6))
-    mixing[0:4, 0] = 0.15 * FELT * stray[0, 0]  # the neck is not quite level
-    mixing[0:4, 1] = 0.25 * FELT * side
-    mixing[0:4, 2] = FELT * NECK_PRESSED
-    mixing[0:4, 3] = -0.8 * FELT * side
-    mixing[0:4, 4] = 1.2 * FELT * end
-    mixing[4:8, 0] = -NECK_BRAKED * np.sqrt(FELT)
-    mixing[4:8, 2] = 0.05 * stray[4, 2] * FELT
-    mixing[4:8, 4] = 0.8 * stray[4, 4] * FELT
-    ring = RING_G * (0.5 + looseness) * seat.sliding
-    mixing[8:12, :3] = ring * (0.6 * stray[8, :3] + 0.2 * stray[8:12, :3]) * FELT[:, None]
-    mixing[8:12, 2] += ring * FELT * (1.0 + LOPSIDED * stray[12, 2] * side)
-    mixing[8:12, 3:] = RING_DEG * (0.3 + looseness) * seat.sliding * stray[8:12, 3:] * FELT[:, None]
-    swing = np.array(SWING_DEG[gait])
-    for row in (12, 14):  # cosine and sine of a swing: a phase of its own
-        phase = rng.normal(0.0, PHASE_SPREAD_RAD) + rng.normal(0.0, ONE_AXIS_RAD, 3)
-        size = swing[(row - 12) // 2]
-        mixing[row, 3:], mixing[row + 1, 3:] = size * np.cos(phase), size * np.sin(phase)
-        own[row + 1] = own[row]
-    mixing[12, 1], mixing[13, 1] = 0.06 * stray[12, 1], 0.06 * stray[13, 1]
-    bob = rng.normal(0.0, ONE_AXIS_RAD)
-    mixing[14, 2], mixing[15, 2] = BOB_G[gait] * np.sin(bob), BOB_G[gait] * np.cos(bob)
-    own[15, 2] = own[14, 2]
-    if gait == "gallop":
-        mixing[13, 0] = 0.25
-    mixing *= own
-    mixing *= seat.axes
-    phases = np.array(PHASES[gait]) + rng.normal(0.0, UNEVEN_PHASE, 4)
-    phases[2:] += rng.normal(0.0, HIND_PHASE)
-    return Footwork(
-        mixing=mixing.astype(np.float32),
-        phases=((phases - phases[0]) % 1.0).astype(np.float32),
-        duty=float(rng.lognormal(0.0, 0.08)),
-        unevenness=float(rng.lognormal(np.log(0.14), 0.3)),
-        haste=float(rng.lognormal(np.log(0.012), 0.3)),
-        ring_hz=float(rng.uniform(3.6, 7.0)),
-        ring_s=float(rng.uniform(0.05, 0.2)),
-        nod=seat.reach.get("limp", 1.0),
-    )
 
 
 def _draw_mount(rng: np.random.Generator) -> FloatArray:

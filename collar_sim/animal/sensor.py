@@ -31,12 +31,20 @@ class Sensor:
     acc_gain: float
     """Spread of the sensitivity, as a share."""
     gyr_gain: float
+    noise_spread: float = 0.1
+    """Of the logarithm of the noise, from axis to axis."""
 
     def draw(self, rng: np.random.Generator) -> "Part":
         """One part of those made: its own offsets and sensitivities."""
         offset = np.repeat([self.acc_offset_g, self.gyr_offset_dps], 3)
         gain = np.repeat([self.acc_gain, self.gyr_gain], 3)
-        return Part(self, offset * rng.standard_normal(6), 1.0 + gain * rng.standard_normal(6))
+        density = np.repeat([self.acc_noise_g, self.gyr_noise_dps], 3)
+        return Part(
+            self,
+            offset * rng.standard_normal(6),
+            1.0 + gain * rng.standard_normal(6),
+            density * rng.lognormal(0.0, self.noise_spread, 6),
+        )
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,8 @@ class Part:
     """Shape (6,): g, then deg/s."""
     gain: FloatArray
     """Shape (6,), near 1."""
+    noise: FloatArray
+    """Density, shape (6,): g and deg/s per square root of Hz."""
 
     def read(self, motion: Samples, rate_hz: float, rng: np.random.Generator) -> Samples:
         """What it says of motion: scaled, offset, noisy, clipped and quantised.
@@ -58,8 +68,7 @@ class Part:
             rng: Of its noise.
         """
         kind = self.kind
-        band = math.sqrt(rate_hz / 2.0)
-        noise = np.repeat([kind.acc_noise_g * band, kind.gyr_noise_dps * band], 3)
+        noise = self.noise * math.sqrt(rate_hz / 2.0)
         lsb = np.repeat([kind.acc_lsb_g, kind.gyr_lsb_dps], 3)
         most = np.repeat([kind.acc_range_g, kind.gyr_range_dps], 3) / lsb
         reading = rng.standard_normal(motion.shape, dtype=np.float32) * noise.astype(np.float32)
