@@ -36,6 +36,7 @@ MINUTES = float(os.environ.get("FLEET_MINUTES", "2"))
 WITH_GATEWAY, ALONE = map(int, os.environ.get("FLEET_COLLARS", "5000,15000").split(","))
 START_S = 300.0  # to boot, connect and fall in step, on a busy machine
 LATE_S = 5.0  # a message is written at most so late: epochs are spread over ten seconds anyway
+ACKED_SHARE = 0.995  # acknowledged when it is told to end; the radio may be in a bad hour for some
 SPRINT_S = 60.0
 SPRINT_SPEED = 100.0  # beyond what two cores can
 
@@ -81,7 +82,8 @@ def _figure(name: str, collars: int, *, has_gateway: bool) -> Figure:
     steady = found.steady
     assert steady is not None
     used_s = sum(found.cpu_s.values())
-    all_acked = steady.acked == steady.published if has_gateway else steady.acked == 0
+    kept = steady.published == steady.acked + steady.owed + steady.overwritten
+    all_acked = steady.acked > ACKED_SHARE * steady.published if has_gateway else steady.acked == 0
     in_step = found.late_s <= LATE_S
     by_program = ", ".join(f"{name} {s:.1f}" for name, s in found.cpu_s.items())
     stages = ", ".join(f"{stage} {share:.0%}" for stage, share in steady.cpu_share.items())
@@ -93,7 +95,7 @@ def _figure(name: str, collars: int, *, has_gateway: bool) -> Figure:
         baseline=collars,
         ratio=found.sprint,
         bar=1.0,
-        passed=in_step and found.sprint >= 1.0 and all_acked and not steady.died,
+        passed=in_step and found.sprint >= 1.0 and all_acked and kept and not steady.died,
         n=round(collars * MINUTES),
         notes=f"held for {MINUTES:g} min: {found.kept_step:.3f} simulated s a second, at most "
         f"{found.late_s:.1f} s late; CPU-s a simulated minute: {by_program}, together {used_s:.0f} "

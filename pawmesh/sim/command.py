@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from collar_sim.animal import Scenario
+from gateway.wire.session import BrokerUrl
 from pawmesh.console import print_json, print_line, say
+from pawmesh.embedded.broker import HOUSE, Broker
 from pawmesh.errors import UsageError
-from pawmesh.house import House
+from pawmesh.house import SITE, House
 from pawmesh.options import NOTHING_SPECIAL, Common, Duration
 from pawmesh.platform import fleet_command
 from pawmesh.provision import ensure_fleet
@@ -22,6 +24,7 @@ from pawmesh.up import BEFORE_HISTORY
 
 MAX_COLLARS = 100_000
 MAX_SPEED = 1_000.0
+MANY_COLLARS = 1_000  # cost the embedded broker a fifth of a core; twice as many, four times
 N = TypeVar("N", int, float)
 
 
@@ -132,7 +135,15 @@ def enrolled(house: House, asked: Asked) -> list[Worker]:
     """
     running = house.running()
     shards = shards_of(house.fleet, asked.fleet, asked.shard, asked.processes, asked.collars)
-    say(f"{len(asked.shard.members(asked.collars)):,} collars are enrolled ...")
+    here = len(asked.shard.members(asked.collars))
+    url = str(running["broker_url"])
+    embedded = Broker(house.data_dir / "broker", BrokerUrl.parse(url).port, (HOUSE, SITE))
+    if here > MANY_COLLARS and embedded.is_at(url):
+        say(
+            f"The embedded broker is made for a home: {here:,} collars keep it busy. "
+            "For thousands, start the platform with a mosquitto of yours: pawmesh up --broker URL"
+        )
+    say(f"{here:,} collars are enrolled ...")
     with (
         house.operator_api(running["cloud_url"]) as cloud,
         house.gateway_api(running["gateway_url"]) as gateway,
@@ -150,7 +161,7 @@ def enrolled(house: House, asked: Asked) -> list[Worker]:
             )
             for shard in shards
         ]
-    env = {"SIM_BROKER": str(running["broker_url"])}
+    env = {"SIM_BROKER": url}
     return [
         worker_of(house, shard, file, env, asked.flags)
         for shard, file in zip(shards, files, strict=True)
