@@ -121,6 +121,8 @@ class Epoch(Answer):
     observed_at: AwareDatetime
     period_s: float = 60.0
     seconds: dict[str, float]
+    scratch_bouts: int = 0
+    drink_bouts: int = 0
 
 
 class Fix(Answer):

@@ -144,6 +144,20 @@ def clock(at: datetime, zone: tzinfo) -> str:
     return f"{at.astimezone(zone):%H:%M}"
 
 
+def bouts(scratched: int, drank: int) -> str:
+    """How often a pet scratched and drank; nothing of what it did not.
+
+    >>> bouts(1, 12), bouts(0, 2), bouts(0, 0)
+    ('Scratched once, drank 12 times', 'Drank twice', '')
+    """
+    said = [
+        f"{did} {'once' if count == 1 else 'twice' if count == 2 else f'{count} times'}"
+        for did, count in (("scratched", scratched), ("drank", drank))
+        if count
+    ]
+    return capital(", ".join(said))
+
+
 def duration(seconds: float) -> str:
     """A span of time, in the unit people would use.
 

@@ -24,15 +24,24 @@ class Sighting:
     """How long it had lasted by then."""
 
 
+def standing(scores: NDArray[np.float32]) -> float:
+    """The anomaly score of a period: what its `ANOMALY_WINDOWS` most unusual windows all reach.
+
+    >>> standing(np.array([0.25, 0.125, 0.875, 0.75, 1.0])), standing(np.array([1.0]))
+    (0.25, 0.0)
+    """
+    if len(scores) < ANOMALY_WINDOWS:
+        return 0.0  # too short to be sure of anything
+    return float(np.sort(scores)[-ANOMALY_WINDOWS])
+
+
 def excess(scores: NDArray[np.float32]) -> float:
     """How far a minute lies above the model's threshold, as a logarithm; below it, negative.
-
-    Of its `ANOMALY_WINDOWS` most unusual windows, the least unusual counts.
 
     >>> round(excess(np.array([0.9, 0.1, 0.8, 0.9, 0.5], np.float32)), 6)
     0.0
     """
-    score = float(np.sort(scores)[-ANOMALY_WINDOWS])
+    score = standing(scores)
     edge = 1.0 / (1.0 + np.exp(EXCESS_LIMIT))
     score = min(max(score, edge), 1.0 - edge)
     return float(np.log(score / (1.0 - score)))

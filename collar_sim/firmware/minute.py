@@ -103,7 +103,7 @@ def look(
                 "odba_g": round(float(held.odba_g[n] / believed[n]), 4),
                 "vedba_g": round(float(held.vedba_g[n] / believed[n]), 4),
                 "steps": int(held.steps[n]),
-                "anomaly": round(min(1.0, float(odd[n].max())), 3),
+                "anomaly": round(min(1.0, events.standing(odd[n])), 3),
                 "windows": labels.shape[1],
                 "windows_unsure": int((labels[n] == len(names)).sum()),
             },

@@ -5,7 +5,7 @@ from datetime import datetime, tzinfo
 
 import streamlit as st
 
-from dashboard.answers import Pet
+from dashboard.answers import Epoch, Pet
 from dashboard.day import DAY, Stretch, blocks_of, stretches_of, totals
 from dashboard.markup import Html, chip, icon, joined, note, tag
 from dashboard.pictures import day_ribbon, own_colour
@@ -19,6 +19,7 @@ from dashboard.words import (
     UNUSUAL_FROM,
     accuracy,
     battery,
+    bouts,
     capital,
     clock,
     clock_time,
@@ -67,6 +68,7 @@ def draw_card(pet: Pet, look: Look, now: datetime, zone: tzinfo, *, foldable: bo
             st.html(note("timeline", "No minute of the last day has arrived yet."))
         else:
             _draw_day(pet, stretches, now, zone)
+            _draw_bouts(epochs or [])
         if pet.power is not None:
             st.html(energy_strip(pet.power))
         draw_correction(pet, look, now, zone)
@@ -136,6 +138,13 @@ def _draw_day(pet: Pet, stretches: Sequence[Stretch], now: datetime, zone: tzinf
         choose(pet.pet_id, *chosen)
         st.rerun(scope="fragment")
     st.html(tag("div", "pm-legend", joined(_legend(stretches))))
+
+
+def _draw_bouts(epochs: Sequence[Epoch]) -> None:
+    scratched = sum(epoch.scratch_bouts for epoch in epochs)
+    told = bouts(scratched, sum(epoch.drink_bouts for epoch in epochs))
+    if told:
+        st.html(tag("div", "pm-legend", tag("span", "pm-key", told)))
 
 
 def _legend(stretches: Sequence[Stretch]) -> Iterable[Html]:

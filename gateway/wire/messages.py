@@ -128,7 +128,7 @@ class ActivityEpoch(Message, frozen=True, kw_only=True, omit_defaults=True):
     drink_bouts: Annotated[int, Meta(ge=0, le=3600)] = 0
     """The same of drinking."""
     anomaly: Share = 0.0
-    """Worst anomaly score of the period; 0.5 is the model's threshold."""
+    """How unusual the period was, by a model of the collar; 0.5 is its threshold."""
     windows: Annotated[int, Meta(ge=0, le=100_000)] = 0
     """How many the model judged."""
     windows_unsure: Annotated[int, Meta(ge=0, le=100_000)] = 0
