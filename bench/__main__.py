@@ -13,6 +13,7 @@ BENCHES = (
     "crash_soak",
     "fleet",
     "activity_real",
+    "realism",
     "edge_savings",
     "false_alarms",
 )

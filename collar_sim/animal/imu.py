@@ -228,18 +228,19 @@ def _add_rub(
     buzz *= profile.tone * np.exp(TONE_SPREAD * stir)
     buzz_g = np.repeat(buzz.astype(np.float32), RATE_HZ)
     rub_g = np.float32(RUB_G) * np.abs(samples[:, 3:]).sum(axis=1)
-    noise = rng.standard_normal((SAMPLES, 6), dtype=np.float32)
-    tuned = np.fft.irfft(np.fft.rfft(noise, axis=0) * _tuning(profile.collar_hz), SAMPLES, axis=0)
-    samples[:, :3] += tuned[:, :3].astype(np.float32) * (buzz_g + rub_g)[:, None]
+    white = rng.standard_normal((6, 2 * (SAMPLES // 2 + 1)), dtype=np.float32).view(np.complex64)
+    tuned = np.fft.irfft(white * _tuning(profile.collar_hz), SAMPLES).T.astype(np.float32)
+    samples[:, :3] += tuned[:, :3] * (buzz_g + rub_g)[:, None]
     turning_dps = BUZZ_DPS_PER_G * buzz_g + RUB_DPS_PER_G * rub_g
-    samples[:, 3:] += tuned[:, 3:].astype(np.float32) * turning_dps[:, None]
+    samples[:, 3:] += tuned[:, 3:] * turning_dps[:, None]
 
 
 @functools.lru_cache(maxsize=4096)
 def _tuning(collar_hz: float) -> Samples:
-    """How a strap passes on each frequency of a minute: most of all its own, shape (751, 1)."""
+    """How a strap passes on each frequency of a minute: most of all its own, shape (751,)."""
     apart = (np.fft.rfftfreq(SAMPLES, 1.0 / RATE_HZ) - collar_hz) / TUNED_HZ
-    return (0.6 + 1.2 * np.exp(-(apart**2)))[:, None].astype(np.float32)
+    passed = 0.6 + 1.2 * np.exp(-(apart**2))
+    return (passed * np.sqrt(SAMPLES / 2)).astype(np.float32)  # so that white noise has variance 1
 
 
 def _add_rhythms(

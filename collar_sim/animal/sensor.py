@@ -73,7 +73,7 @@ class Part:
         most = np.repeat([kind.acc_range_g, kind.gyr_range_dps], 3) / lsb
         reading = rng.standard_normal(motion.shape, dtype=np.float32) * noise.astype(np.float32)
         reading += motion * self.gain.astype(np.float32) + self.offset.astype(np.float32)
-        counts = np.clip(np.rint(reading / lsb), -most, most - 1)
+        counts = np.clip(np.rint(reading * (1.0 / lsb).astype(np.float32)), -most, most - 1)
         return (counts * lsb).astype(np.float32)
 
 
