@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plugins
@@ -69,7 +69,8 @@ uses = st.builds(
 # the budget
 
 
-@given(st.lists(uses, max_size=60))
+@settings(max_examples=25, deadline=None)
+@given(st.lists(uses, max_size=30))
 def test_what_the_parts_took_is_what_the_battery_lost(minutes: list[Use]) -> None:
     battery, charged_j = Battery(90.0), 0.0
     for use in minutes:
@@ -80,6 +81,7 @@ def test_what_the_parts_took_is_what_the_battery_lost(minutes: list[Use]) -> Non
         assert sum(battery.joules.values()) == pytest.approx(lost_j, abs=1e-6)
 
 
+@settings(max_examples=50)
 @given(uses)
 def test_no_part_gives_energy_back(use: Use) -> None:
     assert min(joules(use).values()) >= 0.0
