@@ -206,8 +206,8 @@ def _lived(
             (Scenario.CALM_DAY, day_min),
             (Scenario.BUSY, minutes),
             (Scenario.SICK, 2 * minutes),
-            (Scenario.LAME_LEFT_FRONT, day_min),
-            (Scenario.ITCHY, day_min),
+            (Scenario.LAME_LEFT_FRONT, 2 * minutes),
+            (Scenario.ITCHY, 2 * minutes),
         )
     )
     by_second = {"busy": seconds_metrics(busy, labels), "calm": seconds_metrics(calm, labels)}
