@@ -84,6 +84,7 @@ def fit(
     per_class: int = 200,
     start: bytes | None = None,
     learning_rate: float = LEARNING_RATE,
+    trust: float = 0.5,
     hidden: tuple[int, int] = HIDDEN,
 ) -> Fitted:
     """A classifier of windows.
@@ -96,6 +97,8 @@ def fit(
         per_class: Most windows taken of a class of an animal.
         start: Weights to go on from (`Fitted.weights`); labels without windows keep what they knew.
         learning_rate: At the first step; it falls to nothing.
+        trust: From nothing, how much a window's own label counts beside what the forest says of it:
+            0 where labels are of whole sessions.
         hidden: Widths of the two layers; as they were, with ``start``.
 
     Raises:
@@ -118,7 +121,8 @@ def fit(
         standard = _standard(described)
         inputs = standardised(described, standard.mean, standard.std, NEAR_LIMIT)
         examples = _examples(inputs, targets, rng)
-        lesson = _taught(inputs, targets, weight, len(labels), seed, rng)
+        truth = np.eye(len(labels), dtype=np.float32)[targets]
+        lesson = _taught(_Lesson(inputs, truth, weight), targets, trust, seed, rng)
     else:
         begun = unpack(start, [tuple(each.shape) for each in model.weights])
         standard, examples = begun.standard, begun.examples
@@ -167,17 +171,16 @@ def count_macs(model: Any) -> int:
 
 
 def _taught(
-    inputs: FloatArray,
-    targets: Targets,
-    weight: FloatArray,
-    labels: int,
-    seed: int,
-    rng: np.random.Generator,
+    given: _Lesson, targets: Targets, trust: float, seed: int, rng: np.random.Generator
 ) -> _Lesson:
     """What a forest of these examples says of them, and of places around them."""
-    teacher = Teacher.of(inputs, targets, weight, labels, seed)
-    asked = np.concatenate([inputs, carriers(inputs, weight, CARRIERS, NEAR_LIMIT, rng)])
-    return _Lesson(asked, teacher.says(asked), np.ones(len(asked), np.float32))
+    teacher = Teacher.of(given.inputs, targets, given.weight, given.truth.shape[1], seed)
+    around = carriers(given.inputs, given.weight, CARRIERS, NEAR_LIMIT, rng)
+    said = teacher.says(np.concatenate([given.inputs, around]))
+    said[: len(targets)] += trust * (given.truth - said[: len(targets)])
+    weight = np.ones(len(said), np.float32)
+    weight[: len(targets)] += trust * (given.weight - 1.0)
+    return _Lesson(np.concatenate([given.inputs, around]), said, weight)
 
 
 def _with_rehearsal(
