@@ -1,0 +1,60 @@
+"""A collar that nobody acknowledges: it does not shout, and owes nothing once somebody does."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from collar_sim.firmware import uplink as uplink_module
+from collar_sim.firmware.collar import Collar
+from collar_sim.firmware.flash import Flash
+from collar_sim.firmware.minute import Draft
+from collar_sim.firmware.sealer import SealingKey
+from collar_sim.firmware.uplink import Link, Uplink
+from gateway.wire.session import BrokerUrl
+from gateway.wire.topics import Kind
+from pawmesh.embedded.broker import Broker
+from pawmesh.embedded.ports import free_ports
+from tests.system.household import SITE, Acknowledger
+
+AT = datetime(2026, 5, 1, 8, tzinfo=UTC)
+FIX = {"lat_deg": 48.0, "lon_deg": 11.0, "accuracy_m": 3.0}
+MESSAGES, KNOCKS = 60, 8
+
+
+async def test_one_message_knocks_for_all_until_somebody_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(uplink_module, "ACK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(uplink_module, "MAX_ACK_TIMEOUT_S", 0.2)
+    key = SealingKey(Ed25519PrivateKey.generate(), bytes(32))
+    with (
+        Broker(tmp_path / "broker", free_ports(1)[0]).running() as url,
+        Flash.open(tmp_path / "flash") as flash,
+    ):
+        flash.boot(["c1"])
+        collar = Collar(flash.logs["c1"], key, AT)
+        collar.be_born([])
+        for second in range(MESSAGES):
+            at = AT + timedelta(seconds=second)
+            collar.say(Draft(at, Kind.FIX, at, FIX))
+        flash.commit()
+        owed = len(flash.logs["c1"])
+        gateway = Acknowledger(url)
+        gateway.mute = True
+        link = Link(BrokerUrl.parse(url), SITE)
+        uplink = Uplink(link, collar)
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(gateway.run()), tasks.create_task(uplink.run())]
+            await gateway.until(lambda: link.transmissions >= owed + KNOCKS)
+            assert len(gateway.held) == owed
+            # a knock is one message: had all been sent again, this were several times as many
+            assert link.transmissions < 2 * owed
+            gateway.mute = False
+            async with asyncio.timeout(20):
+                while len(flash.logs["c1"]):  # noqa: ASYNC110 - of another task
+                    await asyncio.sleep(0.01)
+            for task in running:
+                task.cancel()
