@@ -252,7 +252,8 @@ def _figure(kind: str, real: Side, peer: Side, ours: Side, names: list[str]) -> 
             f"{ALLOWANCE} more. Folds {told.lowest:.3f}-{told.highest:.3f} beside "
             f"{beside.lowest:.3f}-{beside.highest:.3f}. One simulated dog at a time, as {PEER} is: "
             f"{alike:.3f} (mean of {len(each)}, {min(each):.3f}-{max(each):.3f}; all of one "
-            f"morning){', which must hold too' if sessions == 1 else ''}. What gives it away (AUC lost without): {giveaways}"
+            f"morning){', which must hold too' if sessions == 1 else ''}. "
+            f"What gives it away (AUC lost without): {giveaways}"
         ),
     )
 
