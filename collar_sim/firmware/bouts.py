@@ -19,7 +19,7 @@ MIN_BOUT_S = {Behaviour.SCRATCH: 4, Behaviour.DRINK: 4}
 single mistaken window is no bout."""
 
 
-class Run(Struct, frozen=True):
+class Run(Struct, frozen=True, array_like=True):
     """A bout that may go on."""
 
     held_s: int = 0

@@ -30,7 +30,7 @@ ones hover about 150 s."""
 ITCH_REPEAT_MIN = 720
 
 
-class Usual(Struct, frozen=True):
+class Usual(Struct, frozen=True, array_like=True):
     """How unusual a pet's minutes of one liveliness are, as the model sees it."""
 
     minutes: float = 0.0
@@ -49,7 +49,7 @@ class Usual(Struct, frozen=True):
         return Usual(minutes, mean)
 
 
-class Memory(Struct, frozen=True):
+class Memory(Struct, frozen=True, array_like=True):
     """All that is carried into the next minute; a collar that restarts without it starts anew."""
 
     runs: Runs = {}
