@@ -32,8 +32,8 @@ class Stopwatch:
     >>> watch = Stopwatch()
     >>> with watch.timing(Stage.FLASH):
     ...     _ = sum(range(1000))
-    >>> round(sum(watch.shares().values()), 2)
-    1.0
+    >>> list(watch.shares())
+    ['animal', 'models', 'writing', 'flash', 'connections']
     """
 
     def __init__(self) -> None:
