@@ -118,7 +118,8 @@ def _figure(name: str, watched: list[Watched], slots: ModelSlots) -> Figure:
         passed=value <= LIMIT_A_DAY,
         n=round(days * DAY_MIN),
         notes=f"{slots.ref(ANOMALY)} with {slots.ref(ACTIVITY)}, {days:.2f} pet-days (n minutes), "
-        f"{alarms} alarms; none would be below {3.0 / days:.1f} a day with 95 %. {parts}",
+        f"{alarms} alarms. No alarm in that time says, with 95 % confidence: below "
+        f"{3.0 / days:.1f} a day. {parts}",
     )
 
 

@@ -24,6 +24,7 @@ the window lie from each other: posture), ``line`` (log; how much motion across 
 line) and ``axis`` (how much the rotation keeps to one axis, 1/3 to 1).
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -84,8 +85,8 @@ def descriptors(windows: FloatArray, rate_hz: float) -> FloatArray:
         _line(acc - gravity[:, None], centred[:, 0], down),
         _axis(gyr),
     ]
-    count = len(windows)
-    return np.concatenate([part.reshape(count, -1) for part in parts], axis=1, dtype=np.float32)
+    flat = [part.reshape(len(part), math.prod(part.shape[1:])) for part in parts]
+    return np.concatenate(flat, axis=1, dtype=np.float32)
 
 
 def _signals(acc: FloatArray, gyr: FloatArray, down: FloatArray) -> FloatArray:
