@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from bench import recordings
-from bench.activity_real import STILL_G, Found, as_dataset, folds_of, report
+from bench.activity_real import STILL_G, as_dataset, folds_of
 from bench.forests import FLOOR, free_features, smoothed
 from bench.judging import Answers, interval, majority, tally
 from bench.recordings import Recording, Windows, windows_of
 from bench.report import Figure
+from bench.verdict import Found, report
 from collar_sim.replay.errors import RecordingError
 from collar_sim.replay.mapping import MotionMapping
 
