@@ -32,7 +32,7 @@ from cloud.training.activity import count_macs
 from cloud.training.backend import load, to_int8
 from cloud.training.dataset import Dataset
 from cloud.training.sensors import as_others_would
-from plugins.sdk.features import NAMES, standardised, window_features
+from plugins.sdk.features import MACS, NAMES, standardised, window_features
 from plugins.sdk.manifest import Standard
 
 FloatArray = NDArray[np.float32]
@@ -95,7 +95,7 @@ def fit(
     )
     model.compile(keras.optimizers.Adam(schedule), _loss(tf))
     model.fit(inputs, targets, batch_size=BATCH, epochs=epochs, shuffle=True, verbose=0)
-    return Fitted(model, to_int8(model, inputs, tf), standard, count_macs(model))
+    return Fitted(model, to_int8(model, inputs, tf), standard, MACS + count_macs(model))
 
 
 def network(keras: Any) -> Any:

@@ -80,9 +80,9 @@ def scores_each_second(scores: FloatArray) -> FloatArray:
     Returns:
         Shape (n, 60, labels).
 
-    >>> agreed = scores_each_second(np.array([[[0.9, 0.1], [0.6, 0.4], [0.6, 0.4]]], np.float32))
-    >>> agreed[0, :, 0].round(3).tolist()
-    [0.9, 0.9, 0.786, 0.786, 0.6, 0.6, 0.6, 0.6]
+    >>> agreed = scores_each_second(np.array([[[0.75, 0.25], [0.25, 0.75], [0.5, 0.5]]], np.float32))
+    >>> [f"{share:.2f}" for share in agreed[0, ::2, 0]]
+    ['0.75', '0.50', '0.37', '0.50']
     """
     logs = np.log(np.maximum(scores, SCORE_FLOOR))
     count, windows, labels = logs.shape

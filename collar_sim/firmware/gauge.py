@@ -12,6 +12,7 @@ from collar_sim.firmware.positioning import ReceiverUse
 from collar_sim.firmware.slots import ACTIVITY, ANOMALY, ModelSlots
 from collar_sim.firmware.uploads import Uploads, exchanges
 from gateway.wire.topics import Kind
+from plugins.sdk.features import input_macs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +29,13 @@ class Worked:
 
 
 def macs_of_minute(slots: ModelSlots, windows: int) -> int:
-    """Multiplications of the models on so many windows that do not overlap."""
+    """Multiplications of the models, and of what they see, on so many windows side by side."""
     looks = {ACTIVITY: 2 * windows - 1, ANOMALY: windows}
-    models = {slot: package.model for slot, package in slots.packages.items()}
-    return sum(macs_of(model) * looks[slot] for slot, model in models.items() if model is not None)
+    return sum(
+        looks[slot] * (input_macs(package.manifest.model) + macs_of(package.model))
+        for slot, package in slots.packages.items()
+        if package.manifest.model is not None and package.model is not None
+    )
 
 
 class Gauge:

@@ -28,8 +28,9 @@ step and stride together.
 import numpy as np
 from numpy.typing import NDArray
 
+from plugins.sdk.descriptors import MACS as DESCRIPTOR_MACS
 from plugins.sdk.descriptors import descriptors
-from plugins.sdk.manifest import Model, Task
+from plugins.sdk.manifest import Model, Task, View
 
 FloatArray = NDArray[np.float32]
 
@@ -44,11 +45,19 @@ NAMES = (
     ),
     "up_uneven",
 )
+MACS = 13_000  # of a window: spectra 7,000, the five signals 4,000, the rest sums
 ACC_FLOOR_G = 0.004  # sensor noise: below it a logarithm would only tell one noise from another
 GYR_FLOOR_DPS = 0.3
 STEP_FLOOR_G = 0.03  # below it there are no steps that could be uneven, only a still animal
 LIMIT = 8.0  # standard deviations at which a model's view of a feature ends; keeps int8 fine
 NEAR_LIMIT = 3.0  # of a classifier: what lies further out is no different, and no surer
+
+
+def input_macs(model: Model) -> int:
+    """Multiplications that a window's input takes, before the model itself; counted by hand."""
+    if model.task is Task.RECONSTRUCT:
+        return MACS
+    return DESCRIPTOR_MACS if model.sees is View.FEATURES else 0
 
 
 def prepare(model: Model, windows: FloatArray) -> FloatArray:

@@ -1,5 +1,6 @@
 """Where a collar's energy goes: the parts add up, the gauge converges, and saving saves."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -104,8 +105,11 @@ def test_packets_that_follow_each_other_share_the_networks_patience() -> None:
 
 
 def test_inference_is_paid_by_its_multiplications(slots: ModelSlots) -> None:
-    card_macs = {"activity": 83_040, "anomaly": 2_816}  # of the packages' cards
-    assert macs_of_minute(slots, 15) == 29 * card_macs["activity"] + 15 * card_macs["anomaly"]
+    macs = {
+        name: json.loads((Path(plugins.__path__[0]) / name / "card.json").read_text())["macs"]
+        for name in ("activity", "anomaly")
+    }
+    assert macs_of_minute(slots, 15) == 29 * macs["activity"] + 15 * macs["anomaly"]
     assert macs_of_minute(ModelSlots(), 15) == 0
 
 
