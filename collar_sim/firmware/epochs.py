@@ -80,8 +80,8 @@ def scores_each_second(scores: FloatArray) -> FloatArray:
     Returns:
         Shape (n, 60, labels).
 
-    >>> agreed = scores_each_second(np.array([[[0.75, 0.25], [0.25, 0.75], [0.5, 0.5]]], np.float32))
-    >>> [f"{share:.2f}" for share in agreed[0, ::2, 0]]
+    >>> windows = np.array([[[0.75, 0.25], [0.25, 0.75], [0.5, 0.5]]], np.float32)
+    >>> [f"{share:.2f}" for share in scores_each_second(windows)[0, ::2, 0]]
     ['0.75', '0.50', '0.37', '0.50']
     """
     logs = np.log(np.maximum(scores, SCORE_FLOOR))
