@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from gateway.wire.messages import Gap, Key
 
 MAX_GIVEN_UP = 1_024  # runs remembered, in case something of them was on its way
+MOST_LOST = 2**40  # a collar that claims more is wrong, and its count must fit the store
 MAX_AHEAD = 50_000  # keys remembered beyond a gap; the collar sends the others again
 
 
@@ -86,7 +87,8 @@ class Contiguity:
         """Give up what is missing before a key; of what lies in other boots nobody knows."""
         passed = {each for each in self._ahead if each < key}
         if self.next is not None and self.next.boot == key.boot:
-            self.lost += key.seq - self.next.seq - sum(each >= self.next for each in passed)
+            missing = key.seq - self.next.seq - sum(each >= self.next for each in passed)
+            self.lost = min(MOST_LOST, self.lost + missing)
             self._given_up.append((self.next, Key(key.boot, key.seq - 1)))
         if passed:
             self.acked = max(passed)

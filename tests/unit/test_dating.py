@@ -56,3 +56,20 @@ def test_a_stranger_without_uptime_is_taken_at_its_word() -> None:
     dating.filed_at(told(ClockQuality.NETWORK, NOW - timedelta(days=1), 0.0), NOW)
     past = NOW - timedelta(hours=3)
     assert dating.filed_at(told(ClockQuality.RTC, past, 0.0), NOW) == past
+
+
+def test_a_quartz_that_drifts_a_little_is_believed_to_the_letter() -> None:
+    dating = Dating()
+    dating.filed_at(told(ClockQuality.NETWORK, BOOT_AT + timedelta(seconds=60), 60.0), NOW)
+    drifted = BOOT_AT + timedelta(seconds=3_590)
+    assert dating.filed_at(told(ClockQuality.RTC, drifted), NOW) == drifted
+
+
+@pytest.mark.parametrize("uptime_s", [1.0, 1e9, 3e11])
+def test_no_instant_and_no_uptime_leave_the_calendar(uptime_s: float) -> None:
+    dating = Dating()
+    edges = [datetime.min.replace(tzinfo=UTC), NOW, datetime.max.replace(tzinfo=UTC)]
+    for clock in ClockQuality:
+        for at in edges:
+            assert isinstance(dating.filed_at(told(clock, at, uptime_s), NOW), datetime)
+    assert dating.filed_at(told(ClockQuality.UNSET, EPOCH, 60.0), NOW) <= NOW
