@@ -2,8 +2,8 @@
 
 A clock that the network or satellites set is believed. One that runs on its own (``rtc``) or was
 never set (``unset``) is not, where this boot has said the time by a better clock before: then the
-message is dated by its uptime, which no jump changes, if the two are more than `DRIFT` apart. Else an unset one is filed as it is received,
-and nothing is filed in the future.
+message is dated by its uptime, which no jump changes, where the two are further apart than `DRIFT`.
+Else an unset one is filed as it is received, and nothing is filed in the future.
 """
 
 from datetime import datetime, timedelta
