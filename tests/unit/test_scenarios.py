@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow.parquet
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -274,13 +275,12 @@ def test_a_collar_says_nothing_that_it_cannot_sense(tmp_path: Path, scenario: Sc
 
 
 def test_truth_is_written_second_by_second_with_the_body(tmp_path: Path):
-    parquet = pytest.importorskip("pyarrow.parquet")
     truth = Truth(tmp_path)
     for minute in life(5, 6, Scenario.LOST_COLLAR):
         truth.add("c1", minute, 80.0)
     truth.flush()
     (path,) = tmp_path.glob("*.parquet")
-    table = parquet.read_table(path)
+    table = pyarrow.parquet.read_table(path)
     assert table.column_names == [
         "collar_id", "at", "behaviour", "speed_mps", "lat", "lon", "gait_hz", "anomaly",
         "battery_pct", "heart_bpm", "breath_rpm", "temperature_c", "worn", "powered",
