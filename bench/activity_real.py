@@ -40,9 +40,9 @@ from bench.verdict import Found, report, table
 from cloud.training import activity
 from cloud.training.activity import Fitted
 from cloud.training.dataset import Dataset
-from collar_sim.firmware.arena import arena_bytes
-from collar_sim.firmware.classifier import LiteRtClassifier, MicroClassifier, micro_available
-from collar_sim.firmware.epochs import RATE_HZ, WINDOW_SAMPLES
+from collar_sim.firmware.models.arena import arena_bytes
+from collar_sim.firmware.models.classifier import LiteRtClassifier, MicroClassifier, micro_available
+from collar_sim.firmware.sensing.epochs import RATE_HZ, WINDOW_SAMPLES
 from collar_sim.replay.errors import RecordingError
 from collar_sim.replay.labels import parse_map
 from collar_sim.replay.mapping import RATE_HZ as RECORDED_HZ

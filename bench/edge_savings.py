@@ -2,8 +2,8 @@
 
 One simulated animal, one day, through the same broker with QoS 1 over TLS, every byte counted in
 both directions (``bench.edge_day``, ``bench.wire_meter``). What each way costs in energy follows
-from its exchanges by the budget of ``collar_sim.firmware.energy``. Positions are shown apart: the
-stream would need them as well. docs/explanations/edge-savings.md has the assumptions.
+from its exchanges by the budget of ``collar_sim.firmware.power.energy``. Positions are shown apart:
+the stream would need them as well. docs/explanations/edge-savings.md has the assumptions.
 """
 
 import asyncio
@@ -19,7 +19,9 @@ import numpy as np
 
 from bench.edge_day import BEGIN_AT, Day, Traffic, home_at, recognised, simulated_day, streamed
 from bench.report import Figure, run
-from collar_sim.firmware.energy import (
+from collar_sim.firmware.link.uploads import Uploads, exchanges
+from collar_sim.firmware.minute import MINUTE, Draft
+from collar_sim.firmware.power.energy import (
     CAPACITY_J,
     DAY_S,
     GNSS_ACQUIRING_W,
@@ -28,8 +30,6 @@ from collar_sim.firmware.energy import (
     Use,
     joules,
 )
-from collar_sim.firmware.minute import MINUTE, Draft
-from collar_sim.firmware.uploads import Uploads, exchanges
 from gateway.wire.topics import Kind
 
 MINUTES = 1_440

@@ -18,8 +18,8 @@ import plugins
 from bench import recordings
 from bench.report import Figure, run
 from collar_sim.animal import Scenario, Wear
-from collar_sim.firmware.epochs import WINDOW_S
-from collar_sim.firmware.slots import ACTIVITY, ANOMALY, ModelSlots
+from collar_sim.firmware.models.slots import ACTIVITY, ANOMALY, ModelSlots
+from collar_sim.firmware.sensing.epochs import WINDOW_S
 from collar_sim.replay.mapping import MotionMapping
 from collar_sim.replay.motion import read_motion
 from collar_sim.replay.source import MotionSource

@@ -26,7 +26,7 @@ from bench.motion_features import motion_features
 from bench.recordings import folder, read, windows_of
 from bench.report import Figure
 from collar_sim.animal import Animal, Scenario, Species
-from collar_sim.animal.sensor import Sensor
+from collar_sim.animal.individual.sensor import Sensor
 from collar_sim.replay.labels import parse_map
 from collar_sim.replay.mapping import RATE_HZ as RECORDED_HZ
 from collar_sim.replay.mapping import MotionMapping

@@ -9,17 +9,17 @@ import msgspec
 import structlog
 
 from collar_sim.animal import Radio, Scenario
-from collar_sim.animal.radio import MEAN_LOSS
+from collar_sim.animal.signals.radio import MEAN_LOSS
 from collar_sim.clock import SimClock
 from collar_sim.firmware.boot import booted
-from collar_sim.firmware.classifier import micro_available
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.downlink import Downlink
-from collar_sim.firmware.flash import LOG_BYTES, Flash
-from collar_sim.firmware.shelf import Shelf
-from collar_sim.firmware.slots import Engine
-from collar_sim.firmware.uplink import Link, Uplink
-from collar_sim.firmware.uploads import Uploads
+from collar_sim.firmware.link.downlink import Downlink
+from collar_sim.firmware.link.uplink import Link, Uplink
+from collar_sim.firmware.link.uploads import Uploads
+from collar_sim.firmware.log.flash import LOG_BYTES, Flash
+from collar_sim.firmware.models.classifier import micro_available
+from collar_sim.firmware.models.shelf import Shelf
+from collar_sim.firmware.models.slots import Engine
 from collar_sim.fleet_file import FleetFile, Member
 from collar_sim.installation import Installation, Unit
 from collar_sim.power_switch import PowerSwitch

@@ -3,7 +3,7 @@
 ``{"collars": [{"collar_id", "signing_key", "salt_secret", "animal_seed", "lat_deg", "lon_deg"}]}``;
 optional per collar: ``scenario``, ``incident_after_s`` (of the live phase; ``escape_after_s`` alone
 means the scenario ``escape`` as well), ``faults`` (what breaks, and when: see
-`collar_sim.firmware.faults`), ``models`` (a folder of packages of its own), ``wear``
+`collar_sim.faults`), ``models`` (a folder of packages of its own), ``wear``
 (``collar`` or ``harness``), ``release_key`` (whose models it believes: Ed25519 public key, hex;
 without it, it takes none over the air). An entry that is wrong is refused with a reason, and the
 others run.
@@ -19,8 +19,8 @@ from msgspec import Meta, Struct
 
 from collar_sim.animal import Scenario, Wear
 from collar_sim.errors import CollarRefused, FleetFileError
-from collar_sim.firmware.faults import Fault
-from collar_sim.firmware.sealer import SealingKey
+from collar_sim.faults import Fault
+from collar_sim.firmware.log.sealer import SealingKey
 from gateway.wire.scalars import Id
 
 Hex32 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]

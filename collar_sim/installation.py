@@ -14,12 +14,12 @@ from typing import Any
 import structlog
 
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.downlink import Downlink
+from collar_sim.firmware.link.downlink import Downlink
+from collar_sim.firmware.link.uplink import Uplink
 from collar_sim.firmware.minute import Draft
-from collar_sim.firmware.shelf import Shelf
-from collar_sim.firmware.slots import Engine, LoadedModel, ModelSlots
-from collar_sim.firmware.update import Refusal, Spare, Step, Write
-from collar_sim.firmware.uplink import Uplink
+from collar_sim.firmware.models.shelf import Shelf
+from collar_sim.firmware.models.slots import Engine, LoadedModel, ModelSlots
+from collar_sim.firmware.models.update import Refusal, Spare, Step, Write
 from collar_sim.wearer import Wearer
 from gateway.wire.release import ModelRefusal, WrongRelease
 from gateway.wire.topics import Kind

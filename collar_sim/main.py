@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from collar_sim.animal import Scenario
 from collar_sim.assembly import EngineChoice, FleetOptions, assemble
 from collar_sim.errors import FlashError, FlashNewer, FleetFileError, SimulatorError
-from collar_sim.firmware.flash import Flash
+from collar_sim.firmware.log.flash import Flash
 from collar_sim.fleet import Fleet
 from collar_sim.fleet_file import read_fleet
 from collar_sim.report import Report

@@ -12,9 +12,9 @@ import structlog
 
 from collar_sim.animal import AnimalMinute
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.duty import PowerChange
 from collar_sim.firmware.minute import MINUTE, Draft, Seen, look
-from collar_sim.firmware.slots import ModelSlots
+from collar_sim.firmware.models.slots import ModelSlots
+from collar_sim.firmware.power.duty import PowerChange
 from collar_sim.stages import Stage, Stopwatch
 from collar_sim.wearer import Carried, Produced, Sensed, Wearer
 

@@ -11,9 +11,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import plugins
 from collar_sim.animal import Scenario
-from collar_sim.animal.radio import MEAN_LOSS
+from collar_sim.animal.signals.radio import MEAN_LOSS
 from collar_sim.assembly import MICRO_COLLARS, EngineChoice
-from collar_sim.firmware.flash import LOG_BYTES, MIN_LOG_BYTES
+from collar_sim.firmware.log.flash import LOG_BYTES, MIN_LOG_BYTES
 from gateway.wire.topics import ID_PATTERN
 
 UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}

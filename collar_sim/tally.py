@@ -8,7 +8,7 @@ import psutil
 from msgspec import Struct
 
 from collar_sim.assembly import Assembly
-from collar_sim.firmware.flash import Flash
+from collar_sim.firmware.log.flash import Flash
 from collar_sim.pace import Pace
 from collar_sim.report import Report
 from collar_sim.stages import Stopwatch, shares_of

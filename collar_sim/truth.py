@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from collar_sim.animal import AnimalMinute
-from collar_sim.animal.ground import Ground
+from collar_sim.animal.place.ground import Ground
 from collar_sim.errors import SimulatorError
 
 GROUNDS = np.array([ground.name.lower() for ground in Ground])

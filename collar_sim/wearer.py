@@ -8,19 +8,19 @@ from msgspec import Struct
 
 from collar_sim.animal import Animal, AnimalMinute, Radio, Scenario
 from collar_sim.animal.animal import State
-from collar_sim.animal.imu import Samples
-from collar_sim.animal.scenario import COURSES
-from collar_sim.firmware.battery import Battery
+from collar_sim.animal.life.scenario import COURSES
+from collar_sim.animal.signals.imu import Samples
+from collar_sim.faults import Faults
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.duty import Duty, PowerChange, since_boot
-from collar_sim.firmware.faults import Faults
-from collar_sim.firmware.gauge import Gauge, Worked
-from collar_sim.firmware.memory import Memory, considered
 from collar_sim.firmware.minute import Draft, Seen, drafts, sensor_drafts
-from collar_sim.firmware.positioning import Positioning, ReceiverUse, TimedFix
-from collar_sim.firmware.sampling import window_drafts
-from collar_sim.firmware.sensor_check import BoolArray, SensorWatch, sound_seconds, without
-from collar_sim.firmware.slots import ModelSlots
+from collar_sim.firmware.models.slots import ModelSlots
+from collar_sim.firmware.power.battery import Battery
+from collar_sim.firmware.power.duty import Duty, PowerChange, since_boot
+from collar_sim.firmware.power.gauge import Gauge, Worked
+from collar_sim.firmware.sensing.positioning import Positioning, ReceiverUse, TimedFix
+from collar_sim.firmware.sensing.raw_windows import window_drafts
+from collar_sim.firmware.sensing.sensor_check import BoolArray, SensorWatch, sound_seconds, without
+from collar_sim.firmware.sensing.usual import Memory, considered
 from collar_sim.fleet_file import Member
 from gateway.wire.codec import EARLIEST
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collar_sim.animal import Animal, AnimalMinute, Species
-from collar_sim.animal.ground import METRES_PER_DEG, Ground
-from collar_sim.firmware.positioning import Positioning, ReceiverUse
+from collar_sim.animal.place.ground import METRES_PER_DEG, Ground
+from collar_sim.firmware.sensing.positioning import Positioning, ReceiverUse
 
 START_AT = datetime(2026, 5, 1, tzinfo=UTC)
 RUNNING = ("run", "play")

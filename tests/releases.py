@@ -9,7 +9,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import plugins
-from collar_sim.firmware.classifier import LiteRtClassifier
+from collar_sim.firmware.models.classifier import LiteRtClassifier
 from gateway.wire.messages import MODEL_CHUNK_BYTES, ModelChunk, ModelOffer
 from gateway.wire.release import Release
 from gateway.wire.uplink import Deployment, ModelPackage

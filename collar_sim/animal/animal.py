@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from collar_sim.animal.anomaly import (
+from collar_sim.animal.ethogram.anomaly import (
     HEALTHY,
     Anomaly,
     Episode,
@@ -15,19 +15,19 @@ from collar_sim.animal.anomaly import (
     lasting_episode,
     next_episode,
 )
-from collar_sim.animal.behaviour import Chain, Mood, Sudden
-from collar_sim.animal.body import AT_REST, Vitals, body_minute, draw_baseline
-from collar_sim.animal.gnss import Sky, first_sky, gnss_minute
-from collar_sim.animal.ground import neighbourhood, to_degrees
-from collar_sim.animal.home_wifi import heard
-from collar_sim.animal.imu import Pose, imu_minute
-from collar_sim.animal.lost import Lost, fall, left_behind
+from collar_sim.animal.individual.profile import Profile, draw_profile
+from collar_sim.animal.individual.wear import Wear
+from collar_sim.animal.life.behaviour import Chain, Mood, Sudden
+from collar_sim.animal.life.body import AT_REST, Vitals, body_minute, draw_baseline
+from collar_sim.animal.life.scenario import COURSES, POWER_CUT_S, Incident, Scenario
+from collar_sim.animal.life.temperament import draw_temperament
 from collar_sim.animal.minute import AnimalMinute
-from collar_sim.animal.movement import Place, Wandering, wander
-from collar_sim.animal.profile import Profile, draw_profile
-from collar_sim.animal.scenario import COURSES, POWER_CUT_S, Incident, Scenario
-from collar_sim.animal.temperament import draw_temperament
-from collar_sim.animal.wear import Wear
+from collar_sim.animal.place.ground import neighbourhood, to_degrees
+from collar_sim.animal.place.lost import Lost, fall, left_behind
+from collar_sim.animal.place.movement import Place, Wandering, wander
+from collar_sim.animal.signals.gnss import Sky, first_sky, gnss_minute
+from collar_sim.animal.signals.home_wifi import heard
+from collar_sim.animal.signals.imu import Pose, imu_minute
 
 FloatArray = NDArray[np.float64]
 

@@ -6,10 +6,10 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from collar_sim.animal.body import BodyMinute
-from collar_sim.animal.gnss import GnssMinute
-from collar_sim.animal.ground import GroundArray
-from collar_sim.animal.imu import Samples
+from collar_sim.animal.life.body import BodyMinute
+from collar_sim.animal.place.ground import GroundArray
+from collar_sim.animal.signals.gnss import GnssMinute
+from collar_sim.animal.signals.imu import Samples
 
 FloatArray = NDArray[np.float64]
 

@@ -5,11 +5,11 @@ What was installed last and still works; else the one before; else what was ship
 
 import structlog
 
-from collar_sim.firmware.flash_log import FlashLog
-from collar_sim.firmware.model_memory import ModelMemory
-from collar_sim.firmware.shelf import Shelf
-from collar_sim.firmware.slots import TASKS, Engine, LoadedModel
-from collar_sim.firmware.update import (
+from collar_sim.firmware.log.flash_log import FlashLog
+from collar_sim.firmware.models.model_memory import ModelMemory
+from collar_sim.firmware.models.shelf import Shelf
+from collar_sim.firmware.models.slots import TASKS, Engine, LoadedModel
+from collar_sim.firmware.models.update import (
     FallBack,
     Held,
     Refusal,

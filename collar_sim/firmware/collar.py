@@ -8,10 +8,10 @@ import structlog
 from msgspec import NODEFAULT
 
 from collar_sim.firmware.clock import CollarClock
-from collar_sim.firmware.flash_log import Entry, FlashLog
+from collar_sim.firmware.link.uploads import AT_ONCE, Uploads
+from collar_sim.firmware.log.flash_log import Entry, FlashLog
+from collar_sim.firmware.log.sealer import Sealer, SealingKey
 from collar_sim.firmware.minute import Draft
-from collar_sim.firmware.sealer import Sealer, SealingKey
-from collar_sim.firmware.uploads import AT_ONCE, Uploads
 from gateway.wire.codec import JSON, MSGPACK, encode
 from gateway.wire.errors import TooLarge
 from gateway.wire.messages import MESSAGES, Key, Slot

@@ -15,9 +15,9 @@ from msgspec import Struct
 
 from collar_sim.errors import SimulatorError
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.flash import Flash
-from collar_sim.firmware.sealer import SealingKey
-from collar_sim.firmware.uplink import Link, Uplink
+from collar_sim.firmware.link.uplink import Link, Uplink
+from collar_sim.firmware.log.flash import Flash
+from collar_sim.firmware.log.sealer import SealingKey
 from collar_sim.replay.labels import Tally
 from collar_sim.replay.source import Source, Step
 from gateway.wire.messages import Slot

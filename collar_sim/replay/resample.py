@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from collar_sim.firmware.epochs import RATE_HZ
+from collar_sim.firmware.sensing.epochs import RATE_HZ
 
 FloatArray = NDArray[np.float32]
 

@@ -8,10 +8,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from collar_sim.firmware.epochs import RATE_HZ, WINDOW_S, WINDOW_SAMPLES, WINDOWS
-from collar_sim.firmware.memory import Memory, considered
 from collar_sim.firmware.minute import Draft, Seen, drafts, look
-from collar_sim.firmware.slots import ModelSlots
+from collar_sim.firmware.models.slots import ModelSlots
+from collar_sim.firmware.sensing.epochs import RATE_HZ, WINDOW_S, WINDOW_SAMPLES, WINDOWS
+from collar_sim.firmware.sensing.usual import Memory, considered
 from collar_sim.replay.instants import to_datetime
 from collar_sim.replay.labels import Tally
 from collar_sim.replay.resample import to_firmware

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from collar_sim.animal import Scenario, Wear
-from collar_sim.firmware.bouts import MIN_BOUT_S, Runs, count
-from collar_sim.firmware.events import excess
-from collar_sim.firmware.memory import Memory, considered
 from collar_sim.firmware.minute import look
-from collar_sim.firmware.slots import ModelSlots
+from collar_sim.firmware.models.slots import ModelSlots
+from collar_sim.firmware.sensing.bouts import MIN_BOUT_S, Runs, count
+from collar_sim.firmware.sensing.events import excess
+from collar_sim.firmware.sensing.usual import Memory, considered
 from pawmesh.models.cohort import START_AT, drawn, name_of
 from plugins.sdk.behaviours import Behaviour
 

@@ -12,14 +12,14 @@ from msgspec import structs
 
 from cloud.training.dataset import Dataset
 from cloud.training.publish import publish
-from collar_sim.firmware.arena import arena_bytes
-from collar_sim.firmware.classifier import (
+from collar_sim.firmware.models.arena import arena_bytes
+from collar_sim.firmware.models.classifier import (
     Classifier,
     LiteRtClassifier,
     MicroClassifier,
     micro_available,
 )
-from collar_sim.firmware.slots import LoadedModel
+from collar_sim.firmware.models.slots import LoadedModel
 from plugins.sdk.manifest import Manifest, Model, Place
 from plugins.sdk.package import Package
 

@@ -30,10 +30,10 @@ from cloud.training.judge import (
     threshold_for_coverage,
 )
 from collar_sim.animal import Scenario
-from collar_sim.firmware.classifier import AnomalyScorer
-from collar_sim.firmware.epochs import WINDOWS
-from collar_sim.firmware.events import ANOMALY_WINDOWS
-from collar_sim.firmware.slots import ACTIVITY, ANOMALY, LoadedModel, ModelSlots
+from collar_sim.firmware.models.classifier import AnomalyScorer
+from collar_sim.firmware.models.slots import ACTIVITY, ANOMALY, LoadedModel, ModelSlots
+from collar_sim.firmware.sensing.epochs import WINDOWS
+from collar_sim.firmware.sensing.events import ANOMALY_WINDOWS
 from pawmesh.models.cohort import SAMPLES, START_AT, Cohort, Roster, drawn, record
 from pawmesh.models.days import DAY_MIN, alarms_a_day, live, minutes_metrics, seconds_metrics
 from pawmesh.models.made import (

@@ -7,8 +7,8 @@ from typing import Any
 
 import plugins
 from collar_sim.assembly import MICRO_COLLARS
-from collar_sim.firmware.classifier import micro_available
-from collar_sim.firmware.slots import Engine, ModelSlots
+from collar_sim.firmware.models.classifier import micro_available
+from collar_sim.firmware.models.slots import Engine, ModelSlots
 from collar_sim.replay.errors import RecordingError
 from collar_sim.replay.mapping import MotionMapping
 from collar_sim.replay.motion import Motion, read_motion

@@ -14,9 +14,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from collar_sim.errors import SimulatorError
-from collar_sim.firmware.flash import Flash
-from collar_sim.firmware.sealer import SealingKey
-from collar_sim.firmware.uplink import Link
+from collar_sim.firmware.link.uplink import Link
+from collar_sim.firmware.log.flash import Flash
+from collar_sim.firmware.log.sealer import SealingKey
 from collar_sim.replay.labels import parse_map, resolve, score
 from collar_sim.replay.mapping import MotionMapping
 from collar_sim.replay.player import Casting, Player, progress_of

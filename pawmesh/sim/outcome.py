@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from collar_sim.firmware.flash import FLASH_FILE, RECORD_FILE
+from collar_sim.firmware.log.flash import FLASH_FILE, RECORD_FILE
 from collar_sim.report import Report, merged
 from pawmesh.errors import NoAccess
 from pawmesh.sim.workforce import Worker

@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from collar_sim.firmware.sealer import Sealer, SealingKey
+from collar_sim.firmware.log.sealer import Sealer, SealingKey
 from gateway.sync import load_key
 from gateway.wire.codec import encode
 from gateway.wire.messages import ActivityEpoch, Fix, Message, Presence, Seal, Status

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from collar_sim.firmware import uplink as uplink_module
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.flash import Flash
+from collar_sim.firmware.link import uplink as uplink_module
+from collar_sim.firmware.link.uplink import Link, Uplink
+from collar_sim.firmware.log.flash import Flash
+from collar_sim.firmware.log.sealer import SealingKey
 from collar_sim.firmware.minute import Draft
-from collar_sim.firmware.sealer import SealingKey
-from collar_sim.firmware.uplink import Link, Uplink
 from gateway.wire.session import BrokerUrl
 from gateway.wire.topics import Kind
 from pawmesh.embedded.broker import Broker

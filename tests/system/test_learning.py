@@ -26,7 +26,7 @@ from cloud.training.challenger import Recipe, train
 from cloud.training.dataset import Dataset
 from cloud.training.granted import Granted, granted_windows, roles_of
 from cloud.training.retrain import retrain
-from collar_sim.firmware.classifier import LiteRtClassifier, MicroClassifier, micro_available
+from collar_sim.firmware.models.classifier import LiteRtClassifier, MicroClassifier, micro_available
 from gateway.wire.topics import Kind
 from gateway.wire.uplink import ModelPackage, OwnerLabel, unpack_body
 from plugins.sdk.golden import golden_windows, require_agreement

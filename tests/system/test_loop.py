@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import plugins
 from bench.soak import eventually
-from collar_sim.firmware.classifier import LiteRtClassifier
+from collar_sim.firmware.models.classifier import LiteRtClassifier
 from gateway.wire.release import Release
 from gateway.wire.uplink import CONTENT_TYPE, ModelPackage, pack_body
 from pawmesh.demo import Cast, prepare

@@ -16,7 +16,7 @@ from cloud.training.judge import activity_metrics
 from cloud.training.publish import publish
 from cloud.training.weights import unpack
 from collar_sim.animal import Animal, Scenario, Wear
-from collar_sim.firmware.classifier import AnomalyScorer, LiteRtClassifier
+from collar_sim.firmware.models.classifier import AnomalyScorer, LiteRtClassifier
 from pawmesh.models import shipped
 from pawmesh.models.cohort import Roster, record
 from pawmesh.models.shipped import Trained, train

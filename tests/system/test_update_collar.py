@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from collar_sim.firmware.classifier import micro_available
+from collar_sim.firmware.models.classifier import micro_available
 from gateway.wire.codec import MSGPACK, decode, encode
 from gateway.wire.errors import Rejected, SessionLost
 from gateway.wire.messages import (

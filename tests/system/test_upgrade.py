@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from cloud.db.migrate import MIGRATIONS as CLOUD_MIGRATIONS
-from collar_sim.firmware.flash import FLASH_VERSION
+from collar_sim.firmware.log.flash import FLASH_VERSION
 from gateway.store.store import MIGRATIONS as GATEWAY_MIGRATIONS
 from pawmesh.backup import database
 from pawmesh.embedded.ports import free_ports

@@ -13,7 +13,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter as LiteRt
 
-from collar_sim.firmware.classifier import micro_available
+from collar_sim.firmware.models.classifier import micro_available
 from plugins.sdk.admission import MAX_FILE_BYTES, admit
 from plugins.sdk.errors import ManifestError, ModelRefused
 from plugins.sdk.manifest import COLLAR_BUDGET, Budget, Place, read_manifest

@@ -9,7 +9,7 @@ import pytest
 
 from collar_sim.animal import Animal, AnimalMinute, Scenario, Species, Wear
 from collar_sim.animal.animal import State
-from collar_sim.animal.ground import METRES_PER_DEG
+from collar_sim.animal.place.ground import METRES_PER_DEG
 from collar_sim.fleet_file import read_fleet
 from gateway.wire.messages import Window
 from gateway.wire.windows import ACC_G_PER_LSB, GYR_DPS_PER_LSB, pack, unpack

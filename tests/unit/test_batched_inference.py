@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from collar_sim.animal import Animal, AnimalMinute, Scenario
-from collar_sim.firmware.classifier import LiteRtClassifier, MicroClassifier, micro_available
-from collar_sim.firmware.epochs import in_windows
 from collar_sim.firmware.minute import look
-from collar_sim.firmware.slots import ModelSlots
+from collar_sim.firmware.models.classifier import LiteRtClassifier, MicroClassifier, micro_available
+from collar_sim.firmware.models.slots import ModelSlots
+from collar_sim.firmware.sensing.epochs import in_windows
 from plugins.sdk.features import prepare
 from plugins.sdk.package import Package
 

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from collar_sim.animal import Animal, Scenario, Species
-from collar_sim.animal.body import AT_REST, Baseline, BodyMinute, Vitals, body_minute, draw_baseline
-from collar_sim.animal.bout import Bout, Segment
+from collar_sim.animal.ethogram.bout import Bout, Segment
+from collar_sim.animal.life.body import (
+    AT_REST,
+    Baseline,
+    BodyMinute,
+    Vitals,
+    body_minute,
+    draw_baseline,
+)
 from plugins.sdk.behaviours import Behaviour
 
 HOME = (48.14, 0.0)

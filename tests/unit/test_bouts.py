@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collar_sim.firmware.bouts import BRIDGED_S, MIN_BOUT_S, Runs, count
+from collar_sim.firmware.sensing.bouts import BRIDGED_S, MIN_BOUT_S, Runs, count
 from plugins.sdk.behaviours import Behaviour
 
 REST, SCRATCH, DRINK = Behaviour.REST, Behaviour.SCRATCH, Behaviour.DRINK

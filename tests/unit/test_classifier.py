@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from collar_sim.animal import Animal, Scenario
-from collar_sim.firmware.arena import arena_bytes
-from collar_sim.firmware.classifier import (
+from collar_sim.firmware.models.arena import arena_bytes
+from collar_sim.firmware.models.classifier import (
     AnomalyScorer,
     LiteRtClassifier,
     MicroClassifier,

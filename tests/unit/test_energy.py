@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plugins
-from collar_sim.firmware.battery import CHARGE_W, Battery
-from collar_sim.firmware.energy import (
+from collar_sim.firmware.link.uploads import Uploads, exchanges
+from collar_sim.firmware.minute import Draft
+from collar_sim.firmware.models.slots import ModelSlots
+from collar_sim.firmware.power.battery import CHARGE_W, Battery
+from collar_sim.firmware.power.energy import (
     CAPACITY_J,
     LTE_CONNECT_J,
     LTE_TAIL_S,
@@ -22,11 +25,8 @@ from collar_sim.firmware.energy import (
     Use,
     joules,
 )
-from collar_sim.firmware.gauge import Gauge, Worked, macs_of_minute
-from collar_sim.firmware.minute import Draft
-from collar_sim.firmware.positioning import ReceiverUse
-from collar_sim.firmware.slots import ModelSlots
-from collar_sim.firmware.uploads import Uploads, exchanges
+from collar_sim.firmware.power.gauge import Gauge, Worked, macs_of_minute
+from collar_sim.firmware.sensing.positioning import ReceiverUse
 from gateway.wire.topics import Kind
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -14,18 +14,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import plugins
 from collar_sim.animal import Animal, Scenario
-from collar_sim.animal.scenario import POWER_CUT_S
-from collar_sim.firmware import uplink
+from collar_sim.animal.life.scenario import POWER_CUT_S
+from collar_sim.faults import Fault, FaultKind, Faults
 from collar_sim.firmware.clock import CollarClock
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.duty import PowerChange
-from collar_sim.firmware.faults import Fault, FaultKind, Faults
-from collar_sim.firmware.flash import Flash
-from collar_sim.firmware.flash_log import FlashLog
+from collar_sim.firmware.link import uplink
+from collar_sim.firmware.log.flash import Flash
+from collar_sim.firmware.log.flash_log import FlashLog
+from collar_sim.firmware.log.sealer import SealingKey
 from collar_sim.firmware.minute import SENSOR_FAULT, Draft
-from collar_sim.firmware.sealer import SealingKey
-from collar_sim.firmware.sensor_check import SensorWatch, sound_seconds, without
-from collar_sim.firmware.slots import ModelSlots
+from collar_sim.firmware.models.slots import ModelSlots
+from collar_sim.firmware.power.duty import PowerChange
+from collar_sim.firmware.sensing.sensor_check import SensorWatch, sound_seconds, without
 from collar_sim.fleet_file import Member
 from collar_sim.production import FleetMinute, Production
 from collar_sim.wearer import Wearer

@@ -13,15 +13,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 import plugins
 from collar_sim.animal import Animal
 from collar_sim.errors import FleetFileError
-from collar_sim.firmware import epochs
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.flash import Flash
-from collar_sim.firmware.flash_log import Entry
+from collar_sim.firmware.log.flash import Flash
+from collar_sim.firmware.log.flash_log import Entry
+from collar_sim.firmware.log.sealer import BATCH_AGE, BATCH_MESSAGES, SealingKey
 from collar_sim.firmware.minute import Draft, drafts, look
-from collar_sim.firmware.positioning import Positioning
-from collar_sim.firmware.sampling import chosen, window_drafts
-from collar_sim.firmware.sealer import BATCH_AGE, BATCH_MESSAGES, SealingKey
-from collar_sim.firmware.slots import ModelSlots
+from collar_sim.firmware.models.slots import ModelSlots
+from collar_sim.firmware.sensing import epochs
+from collar_sim.firmware.sensing.positioning import Positioning
+from collar_sim.firmware.sensing.raw_windows import chosen, window_drafts
 from collar_sim.fleet_file import read_fleet
 from collar_sim.settings import duration
 from gateway.wire.codec import decode, decode_raw

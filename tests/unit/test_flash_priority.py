@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collar_sim.firmware import flash_log
-from collar_sim.firmware.flash import FLASH_VERSION, Flash, flash_version
-from collar_sim.firmware.flash_log import Entry, FlashLog
-from collar_sim.firmware.gaps import Gaps
+from collar_sim.firmware.log import flash_log
+from collar_sim.firmware.log.flash import FLASH_VERSION, Flash, flash_version
+from collar_sim.firmware.log.flash_log import Entry, FlashLog
+from collar_sim.firmware.log.gaps import Gaps
 from gateway.ingest.contiguity import Contiguity
 from gateway.wire.codec import encode
 from gateway.wire.messages import MAX_GAPS, MAX_PAYLOAD_BYTES, Gap, Key, Presence, Status

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from collar_sim.animal import gnss
-from collar_sim.animal.gnss import Sky, gnss_minute
-from collar_sim.animal.ground import METRES_PER_DEG, Ground, Neighbourhood, neighbourhood
-from collar_sim.animal.movement import Track
-from collar_sim.animal.receiver import Start, first_fix_s, start_of
+from collar_sim.animal.place.ground import METRES_PER_DEG, Ground, Neighbourhood, neighbourhood
+from collar_sim.animal.place.movement import Track
+from collar_sim.animal.signals import gnss
+from collar_sim.animal.signals.gnss import Sky, gnss_minute
+from collar_sim.animal.signals.receiver import Start, first_fix_s, start_of
 
 HOMES = [(lat / 10, 0.0) for lat in range(0, 200)]
 ZEROS = np.zeros(60)

@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from collar_sim.firmware.events import ANOMALY_WINDOWS, excess
-from collar_sim.firmware.memory import ITCH_S, REPEAT_MIN, Memory, considered
 from collar_sim.firmware.minute import Seen
+from collar_sim.firmware.sensing.events import ANOMALY_WINDOWS, excess
+from collar_sim.firmware.sensing.usual import ITCH_S, REPEAT_MIN, Memory, considered
 from plugins.sdk.behaviours import Behaviour
 
 QUIET = Seen(

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from collar_sim.animal import Animal
-from collar_sim.animal.anomaly import HEALTHY, Anomaly, Episode, Leg, Phase
-from collar_sim.animal.body import BodyMinute
-from collar_sim.animal.bout import Bout, Segment
-from collar_sim.animal.footfall import LEGS, footfalls
-from collar_sim.animal.gait import duty_factor, speed_mps, stride_hz
-from collar_sim.animal.imu import RATE_HZ, Pose, imu_minute
-from collar_sim.animal.lost import Lost
-from collar_sim.animal.movement import Track
-from collar_sim.animal.profile import Profile
-from collar_sim.animal.sensor import BMI270
+from collar_sim.animal.ethogram.anomaly import HEALTHY, Anomaly, Episode, Leg, Phase
+from collar_sim.animal.ethogram.bout import Bout, Segment
+from collar_sim.animal.ethogram.gait import duty_factor, speed_mps, stride_hz
+from collar_sim.animal.individual.footfall import LEGS, footfalls
+from collar_sim.animal.individual.profile import Profile
+from collar_sim.animal.individual.sensor import BMI270
+from collar_sim.animal.life.body import BodyMinute
+from collar_sim.animal.place.lost import Lost
+from collar_sim.animal.place.movement import Track
+from collar_sim.animal.signals.imu import RATE_HZ, Pose, imu_minute
 from plugins.sdk.behaviours import Behaviour
 
 STILL = Track(*np.zeros((6, 60)), ground=np.zeros(60, np.int8))

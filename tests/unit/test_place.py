@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from collar_sim.animal.bout import Bout, Segment
-from collar_sim.animal.ground import SIDEWALK_M, Ground, Neighbourhood, neighbourhood
-from collar_sim.animal.movement import Track, Wandering, wander
-from collar_sim.animal.profile import Species
-from collar_sim.animal.streets import FLIGHT_M, Kind, Trip, way_of
+from collar_sim.animal.ethogram.bout import Bout, Segment
+from collar_sim.animal.ethogram.species import Species
+from collar_sim.animal.place.ground import SIDEWALK_M, Ground, Neighbourhood, neighbourhood
+from collar_sim.animal.place.movement import Track, Wandering, wander
+from collar_sim.animal.place.streets import FLIGHT_M, Kind, Trip, way_of
 from plugins.sdk.behaviours import Behaviour
 
 HERES = [neighbourhood((lat / 10, 11.5)) for lat in range(450, 470)]

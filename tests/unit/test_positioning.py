@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from collar_sim.animal import Animal, AnimalMinute, Scenario
-from collar_sim.animal.ground import Ground, neighbourhood
-from collar_sim.animal.home_wifi import heard
-from collar_sim.animal.movement import Track
-from collar_sim.animal.receiver import Start
-from collar_sim.firmware.positioning import (
+from collar_sim.animal.place.ground import Ground, neighbourhood
+from collar_sim.animal.place.movement import Track
+from collar_sim.animal.signals.home_wifi import heard
+from collar_sim.animal.signals.receiver import Start
+from collar_sim.firmware.sensing.positioning import (
     CALM_S,
     GIVE_UP_S,
     WIFI_ACCURACY_M,

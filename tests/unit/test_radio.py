@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from collar_sim.animal import Radio
-from collar_sim.animal.radio import (
+from collar_sim.animal.signals.radio import (
     CELLULAR_BAD_S,
     CELLULAR_WORSE,
     LOSS_GOOD,

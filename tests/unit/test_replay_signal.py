@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import plugins
-from collar_sim.firmware.epochs import RATE_HZ
-from collar_sim.firmware.slots import ModelSlots
+from collar_sim.firmware.models.slots import ModelSlots
+from collar_sim.firmware.sensing.epochs import RATE_HZ
 from collar_sim.replay.instants import to_us
 from collar_sim.replay.resample import to_firmware
 from collar_sim.replay.source import MotionSource

@@ -16,15 +16,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 import plugins
 from collar_sim.animal import Animal, AnimalMinute, Incident, Scenario
 from collar_sim.animal.animal import State
-from collar_sim.animal.anomaly import Leg, Phase
-from collar_sim.animal.behaviour import Sudden
-from collar_sim.animal.bout import Segment
-from collar_sim.animal.scenario import COURSES, POWER_CUT_S
+from collar_sim.animal.ethogram.anomaly import Leg, Phase
+from collar_sim.animal.ethogram.bout import Segment
+from collar_sim.animal.life.behaviour import Sudden
+from collar_sim.animal.life.scenario import COURSES, POWER_CUT_S
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.flash import Flash
+from collar_sim.firmware.log.flash import Flash
+from collar_sim.firmware.log.sealer import SealingKey
 from collar_sim.firmware.minute import look
-from collar_sim.firmware.sealer import SealingKey
-from collar_sim.firmware.slots import ModelSlots
+from collar_sim.firmware.models.slots import ModelSlots
 from collar_sim.fleet_file import Member
 from collar_sim.truth import Truth
 from collar_sim.wearer import Wearer

@@ -16,14 +16,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from collar_sim.firmware.boot import booted
-from collar_sim.firmware.classifier import micro_available
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.downlink import Downlink
-from collar_sim.firmware.flash import Flash
-from collar_sim.firmware.sealer import SealingKey
-from collar_sim.firmware.shelf import Shelf
-from collar_sim.firmware.slots import Engine
-from collar_sim.firmware.update import REFUSALS_KEPT, Refusal, Spare
+from collar_sim.firmware.link.downlink import Downlink
+from collar_sim.firmware.log.flash import Flash
+from collar_sim.firmware.log.sealer import SealingKey
+from collar_sim.firmware.models.classifier import micro_available
+from collar_sim.firmware.models.shelf import Shelf
+from collar_sim.firmware.models.slots import Engine
+from collar_sim.firmware.models.update import REFUSALS_KEPT, Refusal, Spare
 from gateway.wire.messages import Desired, ModelAnswer, ModelChunk, ModelOffer, ModelState
 from gateway.wire.release import ModelRefusal, Release, WrongRelease
 from plugins.sdk.manifest import COLLAR_BUDGET, Input, Place

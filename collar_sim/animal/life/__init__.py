@@ -1,0 +1,1 @@
+"""How its days go: habits and temperament, scenarios, fits, what heart and lungs do meanwhile."""

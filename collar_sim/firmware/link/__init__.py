@@ -1,0 +1,1 @@
+"""To the broker and back: what is sent when, sent again, and answered."""

@@ -1,0 +1,126 @@
+"""In which seconds of a minute a collar runs: power cuts, crashes, and what they cost.
+
+What was in memory is lost: the samples of a minute that did not come to its end, a batch that was
+not sealed. After a boot the first epoch is shorter; it begins with the boot.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from collar_sim.firmware.minute import Draft, Seen
+from collar_sim.firmware.sensing.epochs import WINDOW_S
+from collar_sim.firmware.sensing.sensor_check import BoolArray
+from gateway.wire.topics import Kind
+from plugins.sdk.behaviours import Behaviour
+
+
+@dataclass(frozen=True, slots=True)
+class PowerChange:
+    """A collar goes off, or boots."""
+
+    release_at: datetime
+    """When."""
+    is_on: bool
+    clock_is_set: bool = True
+    """Whether its clock ran meanwhile."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Seconds ``first..end-1`` of a minute in which a collar ran without a break."""
+
+    first: int
+    end: int
+    is_boot: bool
+    """It begins with a boot."""
+
+
+@dataclass(frozen=True)
+class Duty:
+    """In which seconds of a minute a collar ran, and what was before."""
+
+    on: BoolArray
+    """Shape (60,)."""
+    battery: BoolArray
+    """Shape (60,), in which of them the battery was there."""
+    was_on: bool = True
+    had_battery: bool = True
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether its power went, or came, or was away."""
+        return not (self.was_on and self.on.all())
+
+    @property
+    def spans(self) -> list[Span]:
+        """When it ran, in order."""
+        before = np.concatenate([[False], self.on])
+        edges = np.flatnonzero(before != np.concatenate([self.on, [False]])).tolist()
+        pairs = zip(edges[::2], edges[1::2], strict=True)
+        return [Span(a, b, is_boot=a > 0 or not self.was_on) for a, b in pairs]
+
+    @property
+    def since_s(self) -> int | None:
+        """Since which second it ran until the minute's end; None: it did not."""
+        return self.spans[-1].first if self.on[-1] else None
+
+    def changes(self, start_at: datetime) -> list[PowerChange]:
+        """What happened to it, in order; without its battery the clock stands still too."""
+        before = np.concatenate([[self.was_on], self.on[:-1]])
+        ran = np.concatenate([[self.had_battery], self.battery[:-1]])
+        found: list[PowerChange] = []
+        for second in np.flatnonzero(before != self.on).tolist():
+            at, is_on = start_at + timedelta(seconds=second), bool(self.on[second])
+            found.append(PowerChange(at, is_on, clock_is_set=bool(ran[second])))
+        return found
+
+    def with_changes(self, said: list[Draft], start_at: datetime) -> list[Draft | PowerChange]:
+        """Of what a minute would have to say, what the collar lived to say; and what happened.
+
+        At one instant a boot comes first, and the end of the power last.
+        """
+        changes = self.changes(start_at)
+        lived = [draft for draft in said if self._lived(draft, start_at)]
+        ups, downs = (
+            [change for change in changes if change.is_on is is_on] for is_on in (True, False)
+        )
+        return sorted([*ups, *lived, *downs], key=lambda each: each.release_at)
+
+    def _lived(self, draft: Draft, start_at: datetime) -> bool:
+        at_s = int((draft.release_at - start_at).total_seconds())
+        if draft.kind is not Kind.FIX:  # a fix is known as it is taken, the rest when it is over
+            at_s -= 1
+        return bool(self.on[min(59, max(0, at_s))])
+
+
+def since_boot(seen: Seen, first_s: int) -> Seen:
+    """What the models made of a minute, of which all before a second was lost.
+
+    Args:
+        seen: Of the whole minute, ``unsure`` of what was not sampled.
+        first_s: Of the boot, below 60.
+    """
+    heard = seen.each_second[first_s:]
+    first_window = -int(-first_s // WINDOW_S)
+    words: dict[str, float] = {}
+    for word in heard:
+        words[str(word)] = words.get(str(word), 0.0) + 1.0
+    epoch: dict[str, Any] = seen.epoch | {
+        "period_s": float(len(heard)),
+        "seconds": words,
+        "windows": len(seen.said) - first_window,
+        "windows_unsure": seen.said[first_window:].count(Behaviour.UNSURE),
+    }
+    return Seen(
+        epoch=epoch,
+        sightings=seen.sightings,
+        packages=seen.packages,
+        window_vedba_g=seen.window_vedba_g,
+        said=seen.said,
+        confidence=seen.confidence,
+        each_second=heard,
+        odd=seen.odd,
+    )

@@ -1,0 +1,1 @@
+"""From samples to what is said of them: checks, windows, seconds, bouts, events, fixes."""
