@@ -10,6 +10,7 @@ from collar_sim.animal import Animal, AnimalMinute, Radio, Scenario
 from collar_sim.animal.animal import State
 from collar_sim.animal.life.scenario import COURSES
 from collar_sim.animal.signals.imu import Samples
+from collar_sim.animal.signals.receiver import Receiver
 from collar_sim.faults import Faults
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.minute import Draft, Seen, drafts, sensor_drafts
@@ -82,7 +83,7 @@ class Wearer:
         escapes = member.escape_after_s is not None
         self._scenario = member.scenario or (Scenario.ESCAPE if escapes else scenario)
         self._home = (member.lat_deg, member.lon_deg)
-        self._positioning = Positioning(self._home, self._seed)
+        self._receiver, self._positioning = self._unlocated()
         self._gauge = Gauge(Battery.drawn(self._seed), collar.uploads, self._seed)
         self._incident_at: datetime | None = None
         self._memory = Memory()
@@ -178,14 +179,20 @@ class Wearer:
         use = ReceiverUse()
         if self.radio is not None:
             self.radio.is_home = bool(sensed.truth.at_home_wifi[-1])
+        sky, from_s = sensed.truth.gnss, int(sensed.truth.start_at.timestamp())
         for span in sensed.duty.spans:
             if span.is_boot:  # where it was, and what the receiver knew, was in memory
-                self._positioning = Positioning(self._home, self._seed)
+                self._receiver, self._positioning = self._unlocated()
+            self._receiver.under(sky, from_s)
             taken, used = self._positioning.minute(
                 sensed.truth, seen.window_vedba_g, max(after_s, span.first - 1), span.end
             )
             fixes, use = fixes + taken, use + used
         return fixes, use
+
+    def _unlocated(self) -> tuple[Receiver, Positioning]:
+        receiver = Receiver(self._seed)
+        return receiver, Positioning(self._home, self._seed, receiver)
 
     def _draw(self, state: State | None) -> Animal:
         animal = Animal.draw(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from collar_sim.animal import Animal, AnimalMinute, Species
 from collar_sim.animal.place.ground import METRES_PER_DEG, Ground
+from collar_sim.animal.signals.receiver import Receiver
 from collar_sim.firmware.sensing.positioning import Positioning, ReceiverUse
 
 START_AT = datetime(2026, 5, 1, tzinfo=UTC)
@@ -51,7 +52,8 @@ def main(animals: int) -> None:
         home = (45.0 + seed / 10, 0.0)
         animal = Animal.draw(seed, home=home)
         days[animal.profile.species] += 1
-        heard, deaf = Positioning(home, seed), Positioning(home, seed)
+        receivers = [Receiver(seed) for _ in range(2)]
+        heard, deaf = (Positioning(home, seed, receiver) for receiver in receivers)
         for minute in animal.minutes(START_AT, 1440):
             spent[animal.profile.species].update(Ground(k) for k in minute.ground.tolist())
             columns["ground"].append(minute.ground.astype(float))
@@ -61,6 +63,8 @@ def main(animals: int) -> None:
             astray.append(minute.gnss.astray)
             runs = np.isin(minute.behaviour, RUNNING).reshape(15, -1).any(axis=1)
             vedba_g = np.where(runs, RUN_VEDBA_G, CALM_VEDBA_G).tolist()
+            for receiver in receivers:
+                receiver.under(minute.gnss, int(minute.start_at.timestamp()))
             use["with"] += heard.minute(minute, vedba_g)[1]
             away = replace(minute, at_home_wifi=NO_WIFI)
             use["without"] += deaf.minute(away, vedba_g)[1]
@@ -89,7 +93,7 @@ def main(animals: int) -> None:
     report(
         f"{name} home WiFi: receiver on {each.gnss_on_s / animals / 60:.0f} min a day "
         f"({each.acquiring_s / animals / 60:.0f} searching), "
-        f"{sum(each.starts.values()) / animals:.0f} starts"
+        f"{each.starts / animals:.0f} starts"
         for name, each in use.items()
     )
 

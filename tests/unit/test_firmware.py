@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import plugins
 from collar_sim.animal import Animal
+from collar_sim.animal.signals.receiver import Receiver
 from collar_sim.errors import FleetFileError
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.log.flash import Flash
@@ -186,7 +187,9 @@ def test_a_model_that_fails_on_a_window_leaves_its_slot(monkeypatch: pytest.Monk
 def test_drafts_are_in_the_order_in_which_the_collar_knows_them():
     minute = Animal.draw(1, home=(48.1, 11.5)).minute(AT)
     seen = look(ModelSlots.load(MODELS), [minute])[0]
-    fixes, _ = Positioning((48.1, 11.5), 0).minute(minute, seen.window_vedba_g)
+    receiver = Receiver(0)
+    receiver.under(minute.gnss, int(AT.timestamp()))
+    fixes, _ = Positioning((48.1, 11.5), 0, receiver).minute(minute, seen.window_vedba_g)
     said = drafts(AT, seen, fixes, 80.0)
     assert [draft.release_at for draft in said] == sorted(draft.release_at for draft in said)
     assert said[-1].kind is Kind.EPOCH

@@ -11,12 +11,13 @@ from collar_sim.animal import Animal, AnimalMinute, Scenario
 from collar_sim.animal.place.ground import Ground, neighbourhood
 from collar_sim.animal.place.movement import Track
 from collar_sim.animal.signals.home_wifi import heard
-from collar_sim.animal.signals.receiver import Start
+from collar_sim.animal.signals.receiver import Receiver, Start
 from collar_sim.firmware.sensing.positioning import (
     CALM_S,
     GIVE_UP_S,
     WIFI_ACCURACY_M,
     Positioning,
+    ReceiverUse,
     TimedFix,
 )
 from gateway.wire.messages import FixSource
@@ -46,6 +47,20 @@ def minutes_at(*, heard: bool, valid: bool, count: int) -> list[AnimalMinute]:
     return [replace(minute, start_at=AT + n * MINUTE) for n in range(count)]
 
 
+class Located:
+    """A collar's positioning with the receiver that it drives."""
+
+    def __init__(self, home: tuple[float, float] = HOME, seed: int = 0) -> None:
+        self.receiver = Receiver(seed)
+        self._positioning = Positioning(home, seed, self.receiver)
+
+    def minute(
+        self, minute: AnimalMinute, window_vedba_g: list[float]
+    ) -> tuple[list[TimedFix], ReceiverUse]:
+        self.receiver.under(minute.gnss, int(minute.start_at.timestamp()))
+        return self._positioning.minute(minute, window_vedba_g)
+
+
 def gaps_s(fixes: list[TimedFix]) -> list[float]:
     return [(b.observed_at - a.observed_at).total_seconds() for a, b in pairwise(fixes)]
 
@@ -55,7 +70,7 @@ def sources(fixes: list[TimedFix]) -> set[FixSource]:
 
 
 def test_at_home_the_receiver_stays_off_whatever_the_pet_does():
-    positioning = Positioning(HOME, 0)
+    positioning = Located()
     fixes: list[TimedFix] = []
     for minute in minutes_at(heard=True, valid=True, count=10):
         said, use = positioning.minute(minute, RUNNING)
@@ -68,16 +83,15 @@ def test_at_home_the_receiver_stays_off_whatever_the_pet_does():
 
 
 def test_a_calm_pet_elsewhere_is_located_every_thirty_seconds_by_hot_starts():
-    positioning = Positioning(HOME, 0)
-    fixes, on_s, starts = [], 0, []
+    positioning = Located()
+    fixes, on_s, starts = [], 0, 0
     for minute in minutes_at(heard=False, valid=True, count=20):
         said, use = positioning.minute(minute, STILL)
         fixes += said
         on_s += use.gnss_on_s
-        starts += [start for start, times in use.starts.items() for _ in range(times)]
+        starts += use.starts
     assert sources(fixes) == {FixSource.GNSS}
-    assert starts[0] is Start.COLD
-    assert set(starts[1:]) == {Start.HOT}
+    assert positioning.receiver.starts == {Start.COLD: 1, Start.HOT: starts - 1}
     assert (fixes[0].observed_at - AT).total_seconds() > 12.0
     assert gaps_s(fixes)[1:] == pytest.approx([CALM_S] * (len(fixes) - 2), abs=2)
     assert on_s < 0.15 * 20 * 60
@@ -86,14 +100,14 @@ def test_a_calm_pet_elsewhere_is_located_every_thirty_seconds_by_hot_starts():
 def test_the_accelerometer_wakes_the_receiver():
     counts = []
     for activity in (STILL, RUNNING):
-        positioning = Positioning(HOME, 0)
+        positioning = Located()
         minutes = minutes_at(heard=False, valid=True, count=3)
         counts.append(len([f for m in minutes for f in positioning.minute(m, activity)[0]]))
     assert counts[1] > 3 * counts[0]
 
 
 def test_without_a_view_of_the_sky_it_gives_up_and_tries_again():
-    positioning = Positioning(HOME, 0)
+    positioning = Located()
     uses = [
         positioning.minute(minute, STILL)
         for minute in minutes_at(heard=False, valid=False, count=30)
@@ -104,7 +118,7 @@ def test_without_a_view_of_the_sky_it_gives_up_and_tries_again():
 
 
 def test_coming_home_turns_the_receiver_off():
-    positioning = Positioning(HOME, 0)
+    positioning = Located()
     for minute in minutes_at(heard=False, valid=True, count=2):
         positioning.minute(minute, RUNNING)
     home = [
@@ -123,7 +137,7 @@ def test_an_escape_is_confirmed_by_two_good_fixes_soon_after_it_left_the_home():
         home = (48.1 + number / 10, 11.5)
         leaves_at = AT + timedelta(minutes=2, seconds=20)
         animal = Animal.draw(number, home=home, scenario=Scenario.ESCAPE, incident_at=leaves_at)
-        positioning = Positioning(home, number)
+        positioning = Located(home, number)
         minutes = list(animal.minutes(AT, 8))
         # as the models would report a gallop, once it has lasted a window
         fixes = [f for m in minutes for f in positioning.minute(m, [0.3] * 15)[0]]

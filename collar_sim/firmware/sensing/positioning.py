@@ -7,17 +7,12 @@ far from home, the receiver stays on; while it is calm, it sleeps between fixes.
 """
 
 import math
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
-
-from collar_sim.animal import AnimalMinute, Measurement
-from collar_sim.animal.place.ground import METRES_PER_DEG
-from collar_sim.animal.signals.receiver import Start, first_fix_s, start_of
 from collar_sim.firmware.sensing.epochs import WINDOW_S
+from collar_sim.firmware.sensing.receiver import Heard, Measured, Receiver
 from gateway.wire.messages import FixSource
 
 CALM_S = 30
@@ -32,6 +27,7 @@ AIDED_S = 2 * 3600  # orbits told over the home's WiFi (u-blox AssistNow Online)
 WIFI_ACCURACY_M = 20.0  # 68 of 100 seconds in which the access point is heard lie within
 WALK_MPS = 1.8  # a large dog trots beyond (Froude 0.5 at 0.65 m of hip height)
 RUN_VEDBA_G = 0.6  # mean of one window; 97 of 100 simulated walking windows lie below
+METRES_PER_DEG = 111_195.0  # of latitude, on a sphere of the Earth's mean radius
 NEAR_M = 60.0  # a garden; within, the owner knows where the pet is
 
 
@@ -51,18 +47,17 @@ class ReceiverUse:
     """Seconds in which the GNSS receiver searched."""
     tracking_s: int = 0
     """Seconds in which it was on and had a fix."""
-    starts: dict[Start, int] = field(default_factory=dict[Start, int])
-    """How often it was turned on, by what it still knew."""
+    starts: int = 0
+    """How often it was turned on."""
     wifi_scans: int = 0
     """How often it listened for an access point that it was not associated with, on one channel."""
 
     def __add__(self, other: "ReceiverUse") -> "ReceiverUse":
         """Of both together."""
-        starts = Counter(self.starts) + Counter(other.starts)
         return ReceiverUse(
             self.acquiring_s + other.acquiring_s,
             self.tracking_s + other.tracking_s,
-            dict(starts),
+            self.starts + other.starts,
             self.wifi_scans + other.wifi_scans,
         )
 
@@ -72,55 +67,16 @@ class ReceiverUse:
         return self.acquiring_s + self.tracking_s
 
 
-@dataclass
-class Receiver:
-    """The GNSS receiver as the firmware drives it. Instants are seconds since 1970."""
-
-    seed: int
-    is_on: bool = False
-    has_fix: bool = False
-    needs_s: float = 0.0
-    """Seconds of reception until the first fix."""
-    began_s: int = 0
-    tracked_s: int | None = None
-    """When it last had a fix."""
-
-    def turn_on(self, now_s: int, accuracy_m: float, *, aided: bool) -> Start:
-        """Start to search.
-
-        Args:
-            now_s: When.
-            accuracy_m: How hard the sky is: what it will claim.
-            aided: Whether it was told the orbits over the network.
-        """
-        off_s = None if self.tracked_s is None else float(now_s - self.tracked_s)
-        start = start_of(off_s, aided)
-        rng = np.random.default_rng([self.seed, now_s])
-        self.is_on, self.has_fix, self.began_s = True, False, now_s
-        self.needs_s = first_fix_s(start, accuracy_m, rng)
-        return start
-
-    def turn_off(self) -> None:
-        """Sleep; what it knows is kept, and ages."""
-        self.is_on = self.has_fix = False
-
-    def listen(self, now_s: int, *, is_received: bool) -> None:
-        """A second with the receiver on."""
-        self.needs_s -= is_received
-        self.has_fix = is_received and self.needs_s <= 0
-        if self.has_fix:
-            self.tracked_s = now_s
-
-
 class Positioning:
     """Plans and takes the fixes of one collar."""
 
-    def __init__(self, home: tuple[float, float], seed: int) -> None:
-        """Of a collar whose owner lives at ``home``; the seed spreads a fleet over `CALM_S`."""
+    def __init__(self, home: tuple[float, float], phase: int, receiver: Receiver) -> None:
+        """Of a collar whose owner lives at ``home``; the phase spreads a fleet over `CALM_S`."""
         self._home = home
-        self._phase_s = seed % CALM_S
-        self._receiver = Receiver(seed)
-        self._due_s: int | None = None  # since 1970, as the others
+        self._phase_s = phase % CALM_S
+        self._receiver = receiver
+        self._searching_s = 0  # since 1970, as the others
+        self._due_s: int | None = None
         self._look_s = 0
         self._heard_s: int | None = None
         self._is_home = False
@@ -130,7 +86,7 @@ class Positioning:
 
     def minute(
         self,
-        minute: AnimalMinute,
+        heard: Heard,
         window_vedba_g: list[float],
         after_s: int = -1,
         until_s: int = 60,
@@ -138,15 +94,14 @@ class Positioning:
         """The fixes of a minute, and what they asked of the hardware.
 
         Args:
-            minute: What there is to be heard at each second.
+            heard: When it is, and what the WiFi hears in it.
             window_vedba_g: Of each window of the minute; known at its end.
             after_s: Second of this minute at which the collar started, for the first minute.
             until_s: Second at which its power went.
         """
         fixes: list[TimedFix] = []
-        starts: dict[Start, int] = {}
-        acquiring_s = tracking_s = scans = 0
-        start_s = int(minute.start_at.timestamp())
+        acquiring_s = tracking_s = starts = scans = 0
+        start_s = int(heard.start_at.timestamp())
         if self._due_s is None:
             self._due_s = start_s + after_s + 1 + self._phase_s
         runs = [vedba_g > RUN_VEDBA_G for vedba_g in window_vedba_g]
@@ -155,29 +110,29 @@ class Positioning:
             now_s = start_s + second
             if now_s >= self._look_s:
                 scans += not self._is_home  # one that it is associated with it hears anyway
-                self._look(now_s, is_heard=bool(minute.at_home_wifi[second]))
+                self._look(now_s, is_heard=bool(heard.at_home_wifi[second]))
             if self._is_home:
                 if now_s >= self._due_s:
-                    fixes.append(self._fix(minute, second, self._at_home(now_s)))
+                    fixes.append(TimedFix(_at(heard, second), self._at_home(now_s)))
                     self._due_s = now_s + CALM_S
                 continue
             windows_done = int(second // WINDOW_S)
             if self._last_s is not None and windows_done > 0 and runs[windows_done - 1]:
                 self._due_s = min(self._due_s, max(now_s, self._last_s + ALERT_S))
             if not receiver.is_on and now_s >= self._due_s - LEAD_S:
-                start = self._turn_on(now_s, float(minute.gnss.accuracy_m[second]))
-                starts[start] = starts.get(start, 0) + 1
+                self._turn_on(now_s)
+                starts += 1
             if not receiver.is_on:
                 continue
-            receiver.listen(now_s, is_received=bool(minute.gnss.valid[second]))
-            if not receiver.has_fix:
+            seen = receiver.listen(now_s)
+            if seen is None:
                 acquiring_s += 1
                 self._give_up(now_s)
                 continue
             tracking_s += 1
+            self._searching_s = now_s
             if now_s >= self._due_s:
-                seen = minute.gnss.at(second)
-                fixes.append(self._fix(minute, second, _fields(seen)))
+                fixes.append(TimedFix(_at(heard, second), _fields(seen)))
                 self._plan(now_s, seen)
         return fixes, ReceiverUse(acquiring_s, tracking_s, starts, scans)
 
@@ -194,18 +149,17 @@ class Positioning:
         self._is_home = is_heard
         self._look_s = now_s + (AT_HOME_S if is_heard else AWAY_S)
 
-    def _turn_on(self, now_s: int, accuracy_m: float) -> Start:
+    def _turn_on(self, now_s: int) -> None:
         aided = self._heard_s is not None and now_s - self._heard_s < AIDED_S
-        return self._receiver.turn_on(now_s, accuracy_m, aided=aided)
+        self._receiver.turn_on(now_s, aided=aided)
+        self._searching_s = now_s
 
     def _give_up(self, now_s: int) -> None:
-        receiver = self._receiver
-        since_s = receiver.began_s if receiver.tracked_s is None else receiver.tracked_s
-        if now_s - max(receiver.began_s, since_s) >= GIVE_UP_S:
-            receiver.turn_off()
+        if now_s - self._searching_s >= GIVE_UP_S:
+            self._receiver.turn_off()
             self._due_s = now_s + RETRY_S
 
-    def _plan(self, now_s: int, seen: Measurement) -> None:
+    def _plan(self, now_s: int, seen: Measured) -> None:
         """After a fix: when the next one is due, and whether to stay on for it."""
         self._last_s = now_s
         moves, is_far = seen.speed_mps > WALK_MPS, self._from_home_m(seen) > NEAR_M
@@ -213,9 +167,6 @@ class Positioning:
         self._due_s = now_s + (ALERT_S if self._is_alert else CALM_S)
         if not self._is_alert:
             self._receiver.turn_off()
-
-    def _fix(self, minute: AnimalMinute, second: int, fields: dict[str, Any]) -> TimedFix:
-        return TimedFix(minute.start_at + timedelta(seconds=second), fields)
 
     def _at_home(self, now_s: int) -> dict[str, Any]:
         """The home's own position, as the access point tells it."""
@@ -228,13 +179,17 @@ class Positioning:
             "age_s": float(now_s - heard_s),
         }
 
-    def _from_home_m(self, seen: Measurement) -> float:
+    def _from_home_m(self, seen: Measured) -> float:
         lat, lon = self._home
         east_m = (seen.lon_deg - lon) * METRES_PER_DEG * math.cos(math.radians(lat))
         return math.hypot(east_m, (seen.lat_deg - lat) * METRES_PER_DEG)
 
 
-def _fields(seen: Measurement) -> dict[str, Any]:
+def _at(heard: Heard, second: int) -> datetime:
+    return heard.start_at + timedelta(seconds=second)
+
+
+def _fields(seen: Measured) -> dict[str, Any]:
     return {
         "lat_deg": round(seen.lat_deg, 6),  # 0.1 m
         "lon_deg": round(seen.lon_deg, 6),
