@@ -9,6 +9,7 @@ from gateway.corrections import training_grant
 from gateway.downlink import Downlink
 from gateway.ingest import Heard
 from gateway.registry import Household
+from gateway.wire.dictionary import NEWEST
 from gateway.wire.messages import Desired
 from gateway.wire.topics import Kind
 
@@ -71,6 +72,7 @@ class DesiredTask:
                 version=self._household.registry.version,
                 windows_per_hour=wanted_windows(self._household, collar_id, now),
                 batches=True,
+                dictionary=NEWEST,
             )
             if self._downlink.say(collar_id, Kind.DESIRED, desired):
                 self._said[collar_id] = desired.windows_per_hour

@@ -19,6 +19,7 @@ from msgspec import inspect as types
 
 from cloud.ingest.refusal import Refusal
 from gateway.wire import errors, grants, messages, release, scalars, seal, topics, uplink
+from gateway.wire.dictionary import DICTIONARIES
 from gateway.wire.topics import Kind
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "wire.md"
@@ -33,6 +34,8 @@ UNITS = {
     "_pct": "%",
     "_g_per_lsb": "g",
     "_dps_per_lsb": "°/s",
+    "seconds": "s",
+    "joules": "J",
 }
 SHORT = {topics.ID_PATTERN + scalars.END: "id"}
 STRUCTS: dict[str, type[msgspec.Struct]] = {
@@ -79,6 +82,8 @@ def render(page: str) -> str:
         name = found[2]
         if name == "example":
             body = f"```json\n{json.dumps(example(), indent=2)}\n```\n"
+        elif name == "dictionary":
+            body = dictionary_text(DICTIONARIES[1])
         elif name in ENUMS:
             body = enum_table(ENUMS[name])
         else:
@@ -86,6 +91,15 @@ def render(page: str) -> str:
         return found[1] + body + found[3]
 
     return TABLE.sub(table, page)
+
+
+def dictionary_text(dictionary: bytes) -> str:
+    """A preset dictionary of batches, and by what a copy of it is known to be right."""
+    digest = hashlib.sha256(dictionary).hexdigest()
+    return (
+        f"```text\n{dictionary.decode()}\n```\n\n"
+        f"{len(dictionary):,} bytes of ASCII; their SHA-256 is `{digest}`.\n"
+    )
 
 
 def struct_table(struct: type[msgspec.Struct]) -> str:
@@ -163,7 +177,7 @@ def kind_of(kind: types.Type, unit: str = "") -> str:
             return _listed(f"list of {kind_of(item)}", "" if most is None else f"at most {most}")
         case types.DictType(key_type=key, value_type=value, max_length=most):
             limit = "" if most is None else f"at most {most}"
-            return _listed(f"map of {kind_of(key)} to {kind_of(value, unit or 's')}", limit)
+            return _listed(f"map of {kind_of(key)} to {kind_of(value, unit)}", limit)
         case types.StructType(cls=cls):
             return cls.__name__
         case types.UnionType(types=members):

@@ -222,7 +222,11 @@ acks = st.builds(
 )
 
 batches = st.builds(
-    Batch, collar_id=ids, sent_at=maybe(instants), deflated=st.binary(min_size=1, max_size=200)
+    Batch,
+    collar_id=ids,
+    sent_at=maybe(instants),
+    dictionary=st.integers(1, 255),
+    deflated=st.binary(min_size=1, max_size=200),
 )
 desireds = st.builds(
     Desired,
@@ -230,6 +234,7 @@ desireds = st.builds(
     version=counters,
     windows_per_hour=st.integers(0, 3600),
     batches=st.booleans(),
+    dictionary=st.integers(1, 255),
 )
 releases = st.builds(
     Release,

@@ -10,12 +10,12 @@ import structlog
 from gateway.ingest.dating import Dating
 from gateway.ingest.rejected import KEPT_TOPIC, Refused
 from gateway.registry import Household
-from gateway.wire.batch import unpack
+from gateway.wire.batch import opened
 from gateway.wire.codec import JSON, content_type_of, decode, salvage_key
 from gateway.wire.errors import Rejected, RejectReason, UnknownKind
-from gateway.wire.messages import MAX_FUTURE_S, MESSAGES, Batch, Message, ModelAnswer, Status
+from gateway.wire.messages import MAX_FUTURE_S, MESSAGES, Message, ModelAnswer, Status
 from gateway.wire.session import Delivery
-from gateway.wire.topics import UNKEYED_KINDS, UPLINK_KINDS, Topic
+from gateway.wire.topics import UNKEYED_KINDS, UPLINK_KINDS, Kind, Topic
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -80,27 +80,31 @@ class Admission:
                 judged.refused.append(self._refuse(delivery, topic, error))
         return judged
 
-    def _open(self, judged: Sorted, batch: Batch, carrier: Delivery, received_at: datetime) -> None:
+    def _open(self, judged: Sorted, carrier: Delivery, topic: Topic, received_at: datetime) -> None:
         """Judge each message of a batch as if it had come alone."""
+        batch, lines = opened(topic, carrier.payload, carrier.content_type)
         sent_at = batch.sent_at or carrier.sent_at
-        for text, payload in unpack(Topic.parse(carrier.topic), batch.deflated):
+        for text, payload in lines:
             delivery = replace(
                 carrier, topic=text, payload=payload, content_type=JSON, sent_at=sent_at
             )
-            topic = None
+            line = None
             try:
-                topic = Topic.parse(text)
-                if topic.kind not in MESSAGES:
-                    raise Rejected(RejectReason.WRONG_TOPIC, f"a batch carries no {topic.kind}")
-                self._admit(judged, delivery, topic, received_at)
+                line = Topic.parse(text)
+                if line.kind not in MESSAGES:
+                    raise Rejected(RejectReason.WRONG_TOPIC, f"a batch carries no {line.kind}")
+                self._admit(judged, delivery, line, received_at)
             except Rejected as error:
-                judged.refused.append(self._refuse(delivery, topic, error))
+                judged.refused.append(self._refuse(delivery, line, error))
 
     def _admit(
         self, judged: Sorted, delivery: Delivery, topic: Topic, received_at: datetime
     ) -> None:
         if topic.collar_id not in self._household.collars:
             raise Rejected(RejectReason.UNKNOWN_COLLAR, f"{topic.collar_id} is not enrolled here")
+        if topic.kind is Kind.BATCH:
+            self._open(judged, delivery, topic, received_at)
+            return
         decoded = decode(topic, delivery.payload, delivery.content_type)
         message = decoded.message
         if isinstance(message, Status):
@@ -109,8 +113,6 @@ class Admission:
             if delivery.retained:
                 raise Rejected(RejectReason.INVALID, "an answer is of its moment: do not retain it")
             judged.heard.answers.append(message)
-        elif isinstance(message, Batch):
-            self._open(judged, message, delivery, received_at)
         elif isinstance(message, Message):
             filed_at = self._dating.filed_at(message, received_at)
             if filed_at > received_at + timedelta(seconds=MAX_FUTURE_S):

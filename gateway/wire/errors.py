@@ -12,6 +12,8 @@ class RejectReason(StrEnum):
     """A field is missing, ill-typed or out of range; the detail names it."""
     OVERSIZED = "oversized"
     """Larger than ``MAX_PAYLOAD_BYTES``. Split it."""
+    UNOPENED = "unopened"
+    """A batch as a whole, whatever the cause: none of its messages was seen. Send them alone."""
     UNSUPPORTED_VERSION = "unsupported_version"
     """The topic's version is not one this gateway speaks. Update the gateway."""
     WRONG_TOPIC = "wrong_topic"

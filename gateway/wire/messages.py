@@ -282,6 +282,8 @@ class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     collar_id: Id
     sent_at: Instant | None = None
     """By the collar's clock; stands for the user property of packets that carry one message."""
+    dictionary: Annotated[int, Meta(ge=1, le=255)] = 1
+    """Which one it was compressed with."""
     deflated: Annotated[bytes, Meta(min_length=1, max_length=16_000)]
     """Lines of a kind and its message in JSON, in the order of their keys."""
 
@@ -311,6 +313,8 @@ class Desired(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
     """How many raw windows a grant asks for. Without one, none: they stay on the collar."""
     batches: bool = False
     """This gateway opens ``batch`` messages; to one that does not say so, none is sent."""
+    dictionary: Annotated[int, Meta(ge=1, le=255)] = 1
+    """The newest dictionary of batches that it has; it has all those before, too."""
 
 
 class ModelOffer(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -5,6 +5,7 @@ import hmac
 import importlib.util
 import json
 import re
+import zlib
 from base64 import b64decode
 from pathlib import Path
 from types import ModuleType
@@ -210,3 +211,12 @@ class TestTheExample:
     def test_what_is_read_from_json_is_packed_as_the_table_says(self) -> None:
         read = msgspec.json.decode(b'[8, 8.0, 1e2, -1, "8", null, true]')
         assert pack(read) == msgspec.msgpack.encode([8, 8.0, 100.0, -1, "8", None, True])
+
+
+def test_a_stranger_opens_a_batch_with_the_dictionary_of_the_page() -> None:
+    shown = re.search(r"<!-- table: dictionary -->\n```text\n(.*?)\n```", PAGE, re.DOTALL)
+    assert shown is not None
+    data = ROOT / "tests" / "data" / "batch-1"
+    deflated = b64decode(json.loads((data / "batch.json").read_bytes())["deflated"])
+    inflate = zlib.decompressobj(-15, shown[1].encode("ascii"))
+    assert inflate.decompress(deflated) == (data / "lines.txt").read_bytes()

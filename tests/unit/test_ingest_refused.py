@@ -156,4 +156,4 @@ async def test_each_message_of_a_batch_is_judged_as_if_it_had_come_alone(door: D
 async def test_a_batch_that_does_not_open_is_refused_with_its_reason(door: Door) -> None:
     ack = await door.take(("batch", {"collar_id": "c1", "deflated": b"no deflate"}))
     assert ack.key is None
-    assert ack.refused[0].startswith("unparsable: not raw deflate")
+    assert ack.refused[0].startswith("unopened: not raw deflate")
