@@ -14,7 +14,8 @@ from collar_sim.clock import SimClock
 from collar_sim.firmware.boot import booted
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.link.downlink import Downlink
-from collar_sim.firmware.link.uplink import Link, Uplink
+from collar_sim.firmware.link.link import Link
+from collar_sim.firmware.link.uplink import Uplink
 from collar_sim.firmware.link.uploads import Uploads
 from collar_sim.firmware.log.flash import LOG_BYTES, Flash
 from collar_sim.firmware.models.classifier import micro_available
@@ -136,7 +137,7 @@ def _unit(
     downlink = Downlink(options.site, collar, flash.models, standing)
     if options.radio_loss > 0:
         wearer.radio = Radio(member.animal_seed + options.seed, options.radio_loss)
-    uplink = Uplink(link, collar, wearer.radio, downlink)
+    uplink = Uplink(link, collar, wearer.radio and wearer.radio.delivers, downlink)
     return Unit(wearer, downlink, uplink, engine, models, empty)
 
 

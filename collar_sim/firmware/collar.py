@@ -20,7 +20,7 @@ from gateway.wire.topics import Kind
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 HARDWARE = "pawmesh-sim"
-FIRMWARE = "1.0.0"
+FIRMWARE = "1.1.0"
 SAMPLE_RATE_HZ = 25.0
 
 _DEFAULTS = {
@@ -55,6 +55,8 @@ class Collar:
         """Something urgent was written since the flag was cleared."""
         self.opens_batches: bool | None = None
         """Whether the gateway said so; None: it has said nothing on this connection."""
+        self.dictionary = 1
+        """Of batches: the newest that the gateway and this firmware have."""
         self.is_on = True
         """Without power it says nothing."""
         self.clock = CollarClock(booted_at, is_set=True)

@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from collar_sim.errors import SimulatorError
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.link.uplink import Link, Uplink
+from collar_sim.firmware.link.link import Link
+from collar_sim.firmware.link.uplink import Uplink
 from collar_sim.firmware.log.flash import Flash
 from collar_sim.firmware.log.sealer import SealingKey
 from collar_sim.replay.labels import Tally

@@ -14,7 +14,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from collar_sim.errors import SimulatorError
-from collar_sim.firmware.link.uplink import Link
+from collar_sim.firmware.link.link import Link
 from collar_sim.firmware.log.flash import Flash
 from collar_sim.firmware.log.sealer import SealingKey
 from collar_sim.replay.labels import parse_map, resolve, score

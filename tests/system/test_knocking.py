@@ -8,8 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.link import uplink as uplink_module
-from collar_sim.firmware.link.uplink import Link, Uplink
+from collar_sim.firmware.link import resend
+from collar_sim.firmware.link.link import Link
+from collar_sim.firmware.link.uplink import Uplink
 from collar_sim.firmware.log.flash import Flash
 from collar_sim.firmware.log.sealer import SealingKey
 from collar_sim.firmware.minute import Draft
@@ -27,8 +28,8 @@ MESSAGES, KNOCKS = 60, 8
 async def test_one_message_knocks_for_all_until_somebody_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(uplink_module, "ACK_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(uplink_module, "MAX_ACK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(resend, "ACK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(resend, "MAX_ACK_TIMEOUT_S", 0.2)
     key = SealingKey(Ed25519PrivateKey.generate(), bytes(32))
     with (
         Broker(tmp_path / "broker", free_ports(1)[0]).running() as url,

@@ -8,6 +8,7 @@ from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.models import update
 from collar_sim.firmware.models.model_memory import ModelMemory
 from collar_sim.firmware.models.update import Refusal, Spare, Standing, Step, Write
+from gateway.wire.dictionary import NEWEST
 from gateway.wire.messages import Desired, ModelAnswer, ModelChunk, ModelOffer
 from gateway.wire.release import ModelRefusal
 from plugins.sdk.manifest import Manifest
@@ -118,6 +119,7 @@ class Downlink:
             self._memory.set_desired(self._number, self._site, desired)
         self._version = desired.version
         self._collar.opens_batches = desired.batches
+        self._collar.dictionary = min(desired.dictionary, NEWEST)
         if desired.windows_per_hour != self._collar.windows_per_hour:
             log.info(
                 "collar.desired",

@@ -1,0 +1,76 @@
+"""What the collars of a process share: the broker they look for, and one voice about its outages.
+
+An outage is said once when it begins and once when it ends, not by each of thousands. Whoever gets
+through tells those who wait for their next try.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from gateway.wire.session import BrokerUrl
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+RECONNECT_S = 2.0  # mean wait before the next try, so that a fleet does not return as one
+MAX_CONNECTING = 64  # handshakes at once, of all collars
+WARN_EVERY_S = 60.0  # of refused messages: a gateway may refuse each of a flood
+
+
+@dataclass
+class Link:
+    """Where the broker is, who has lost it, and counters of its use."""
+
+    broker: BrokerUrl
+    site: str
+    transmissions: int = 0
+    """Packets of messages that were sent, those sent again and those the radio lost included."""
+    radio_lost: int = 0
+    refused: int = 0
+    """Messages that the gateway said it would not take."""
+    connecting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONNECTING))
+    recoveries: int = 0
+    """How often a collar found the broker again."""
+    resting: set[asyncio.Event] = field(default_factory=set[asyncio.Event])
+    """To be set when there is a broker again, of those who wait for their next try."""
+    _away: set[str] = field(default_factory=set[str])
+    _recovered_s: float = 0.0
+    _warned_s: float | None = None
+
+    def lost(self, collar_id: str, reason: str) -> None:
+        """Note that a collar has no connection; said once per outage, not once per collar."""
+        if not self._away:
+            log.warning("broker.lost", collar_id=collar_id, reason=reason)
+        self._away.add(collar_id)
+
+    def found(self, collar_id: str) -> None:
+        """Note that a collar is connected."""
+        if collar_id in self._away:
+            self.let_go(collar_id)
+            now_s = time.monotonic()
+            if now_s - self._recovered_s >= RECONNECT_S:  # not each of thousands tells all others
+                self.recoveries, self._recovered_s = self.recoveries + 1, now_s
+                for each in self.resting:
+                    each.set()
+
+    def let_go(self, collar_id: str) -> None:
+        """Note that a collar is not away any more, or not looking for the broker."""
+        if collar_id in self._away:
+            self._away.discard(collar_id)
+            if not self._away:
+                log.info("broker.back", host=self.broker.host, port=self.broker.port)
+
+    def note_refused(self, collar_id: str, reasons: Sequence[str], now_s: float) -> None:
+        """Count what the gateway refused of a collar; said once a minute at most, of all."""
+        self.refused += len(reasons)
+        if self._warned_s is None or now_s - self._warned_s >= WARN_EVERY_S:
+            self._warned_s = now_s
+            log.warning(
+                "messages.refused",
+                collar_id=collar_id,
+                reasons=list(reasons[:3]),
+                refused_so_far=self.refused,
+            )
