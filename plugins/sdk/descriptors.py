@@ -3,14 +3,13 @@
 A classifier that asks for features sees these instead of the window. They were chosen so that what
 they say of one animal holds for the next (docs/explanations/activity-on-real-dogs.md):
 
-- they do not depend on how the collar sits: the window's own mean acceleration gives the direction
-  of gravity, and everything is measured along it or across it;
+- they do not depend on how the collar sits: everything is measured along gravity or across it
+  (`plugins.sdk.upright`);
 - size is told apart from shape: one number of each signal says how strong it is, the others how it
   moves, so that a heavy-footed walk need not look like a run;
 - nothing is taken from above `TOP_HZ`, where slower recorders are deaf.
 
-Five signals (``up``: acceleration along gravity, ``flat``: across it, ``acc``: its magnitude,
-``spin``: magnitude of the rotation, ``twist``: rotation about gravity) have twelve each:
+The five signals ``up``, ``flat``, ``acc``, ``spin`` and ``twist`` have twelve each:
 
 - ``size``: logarithm of the standard deviation within the bands
 - ``drift`` ``breath`` ``stride`` ``step`` ``fast`` ``quick``: log share of the power in `BANDS_HZ`
@@ -25,16 +24,22 @@ line) and ``axis`` (how much the rotation keeps to one axis, 1/3 to 1).
 """
 
 import math
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
+from plugins.sdk.upright import (
+    SIGNALS,
+    FloatArray,
+    frequencies_hz,
+    in_blocks,
+    power,
+    squared,
+    upright,
+)
 
-SIGNALS = ("up", "flat", "acc", "spin", "twist")
 BANDS_HZ = {
     "drift": (0.2, 0.6),
     "breath": (0.6, 1.2),
@@ -44,6 +49,7 @@ BANDS_HZ = {
     "quick": (5.0, 7.0),
 }
 TOP_HZ = 7.0  # what resampling leaves of 16.4 Hz, the slowest recorder that we know
+HEARD_HZ = (BANDS_HZ["drift"][0], TOP_HZ)
 MACS = 16_000  # of a window, counted by hand: spectra 7,000, the five signals 4,000, the rest sums
 FLOOR = np.array([0.003, 0.003, 0.003, 0.3, 0.3], np.float32)  # g and deg/s: sensor noise
 NAMES = (
@@ -68,71 +74,40 @@ def descriptors(windows: FloatArray, rate_hz: float) -> FloatArray:
     >>> descriptors(np.ones((2, 100, 6), np.float32), 25.0).shape == (2, len(NAMES))
     True
     """
-    windows = np.asarray(windows, np.float32)
-    acc, gyr = windows[:, :, :3], windows[:, :, 3:]
-    gravity = acc.mean(axis=1)
-    down = gravity / np.maximum(np.linalg.norm(gravity, axis=1, keepdims=True), np.float32(1e-3))
-    signals = _signals(acc, gyr, down)
-    level = signals.mean(axis=2)
-    centred = signals - level[:, :, None]
+    return in_blocks(partial(_descriptors, rate_hz=rate_hz), windows)
+
+
+def _descriptors(windows: FloatArray, rate_hz: float) -> FloatArray:
+    seen = upright(windows)
+    level = seen.signals.mean(axis=2)
+    centred = seen.signals - level[:, :, None]
     parts = [
         *_spectral(centred, rate_hz),
         *_shapes(centred),
         level[:, 2],
         np.log(level[:, 3] + 0.5),
         level[:, 1],
-        _wander(acc - gravity[:, None]),
-        _line(acc - gravity[:, None], centred[:, 0], down),
-        _axis(gyr),
+        _wander(seen.moved),
+        _line(seen.moved, seen.down),
+        _axis(seen.gyr),
     ]
     flat = [part.reshape(len(part), math.prod(part.shape[1:])) for part in parts]
     return np.concatenate(flat, axis=1, dtype=np.float32)
 
 
-def _signals(acc: FloatArray, gyr: FloatArray, down: FloatArray) -> FloatArray:
-    """Shape (n, 5, samples)."""
-    up = np.einsum("nti,ni->nt", acc, down)
-    size2 = np.einsum("nti,nti->nt", acc, acc)
-    flat = np.sqrt(np.maximum(size2 - up * up, 0.0))
-    spin = np.sqrt(np.einsum("nti,nti->nt", gyr, gyr))
-    twist = np.einsum("nti,ni->nt", gyr, down)
-    return np.stack([up, flat, np.sqrt(size2), spin, twist], axis=1)
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """What the spectra of windows of one length are summed by."""
-
-    taper: FloatArray
-    kept: slice
-    sums: FloatArray
-    """Shape (frequencies, bands + 3): each band, all, times frequency, times its square."""
-    unit: np.float32
-    """Makes a spectrum's sum the variance of the signal."""
-
-
 @lru_cache(maxsize=8)
-def _grid(samples: int, rate_hz: float) -> _Grid:
-    freqs_hz = np.fft.rfftfreq(samples, 1.0 / rate_hz)
-    first, last = np.searchsorted(freqs_hz, (BANDS_HZ["drift"][0], TOP_HZ))
-    freqs_hz = freqs_hz[first:last]
+def _sums(samples: int, rate_hz: float) -> FloatArray:
+    """What a spectrum is multiplied by for its power in each band, in all, times f, times f^2."""
+    freqs_hz = frequencies_hz(samples, rate_hz, HEARD_HZ)
     sums = [(freqs_hz >= low) & (freqs_hz < high) for low, high in BANDS_HZ.values()]
     sums += [np.ones(len(freqs_hz)), freqs_hz, freqs_hz**2]
-    taper = np.hanning(samples).astype(np.float32)
-    return _Grid(
-        taper=taper,
-        kept=slice(int(first), int(last)),
-        sums=np.stack(sums, axis=1).astype(np.float32),
-        unit=np.float32(2.0 / (samples * np.sum(taper**2))),
-    )
+    return np.stack(sums, axis=1).astype(np.float32)
 
 
 def _spectral(centred: FloatArray, rate_hz: float) -> list[NDArray[Any]]:
     """Size, shares of the bands, centre, width and beat."""
-    grid = _grid(centred.shape[2], rate_hz)
-    wave = np.fft.rfft(centred * grid.taper, axis=2)[:, :, grid.kept]
-    power = (wave.real**2 + wave.imag**2) * grid.unit
-    sums = power @ grid.sums
+    spectrum = power(centred, rate_hz, HEARD_HZ)
+    sums = spectrum @ _sums(centred.shape[2], rate_hz)
     floor = FLOOR**2
     bands = len(BANDS_HZ)
     total = sums[:, :, bands] + floor
@@ -142,33 +117,41 @@ def _spectral(centred: FloatArray, rate_hz: float) -> list[NDArray[Any]]:
         np.log(np.maximum(share, 1e-3)),
         sums[:, :, bands + 1] / total,
         np.log(np.sqrt(sums[:, :, bands + 2] / total) + 0.3),
-        np.log((power.max(axis=2) + floor / 20) / total),
+        np.log((spectrum.max(axis=2) + floor / 20) / total),
     ]
+
+
+@lru_cache(maxsize=8)
+def _fifths(samples: int) -> FloatArray:
+    """Shape (samples, 5): what a signal is multiplied by for its means in fifths."""
+    return np.repeat(np.eye(5, dtype=np.float32), samples // 5, axis=0) * np.float32(5 / samples)
 
 
 def _shapes(centred: FloatArray) -> list[NDArray[Any]]:
     """Skew, peakiness and bursts."""
-    count, _, samples = centred.shape
+    samples = centred.shape[2]
+    fifths = _fifths(samples)
     square = centred * centred
+    energy, level = square @ fifths, centred @ fifths
     floor = FLOOR**2
-    variance = square.mean(axis=2) + floor
-    skew = np.einsum("nst,nst->ns", square, centred) / samples / variance**1.5
-    peaky = np.einsum("nst,nst->ns", square, square) / samples / variance**2
-    fifths = centred.reshape(count, 5, 5, samples // 5)
-    energy = np.log(fifths.var(axis=3) + floor[:, None])
-    return [np.clip(skew, -3.0, 3.0), np.log(peaky + 0.3), energy.std(axis=2)]
+    variance = energy.mean(axis=2) + floor
+    skew = np.einsum("nst,nst->ns", square, centred) / samples / (variance * np.sqrt(variance))
+    peaky = np.einsum("nst,nst->ns", square, square) / samples / (variance * variance)
+    logs = np.log(np.maximum(energy - level * level, 0.0) + floor[:, None])
+    return [np.clip(skew, -3.0, 3.0), np.log(peaky + 0.3), logs.std(axis=2)]
 
 
 def _wander(moved: FloatArray) -> FloatArray:
-    count, samples, _ = moved.shape
-    quarters = moved.reshape(count, 4, samples // 4, 3).mean(axis=2)
-    return np.log(np.sqrt(np.einsum("nqi,nqi->n", quarters, quarters) / 4) + 0.004)
+    axes, count, samples = moved.shape
+    quarters = moved.reshape(axes, count, 4, samples // 4).mean(axis=3)
+    return np.log(np.sqrt(squared(quarters).mean(axis=1)) + 0.004)
 
 
-def _line(moved: FloatArray, up: FloatArray, down: FloatArray) -> FloatArray:
+def _line(moved: FloatArray, down: FloatArray) -> FloatArray:
     """Log ratio of the larger to the smaller variance in the plane across gravity."""
-    across = moved - up[:, :, None] * down[:, None]
-    spread = across.transpose(0, 2, 1) @ across / across.shape[1]
+    along = down.T[:, :, None] * down.T[:, None]
+    across = np.eye(3, dtype=np.float32) - along
+    spread = across @ _products(moved) @ across
     trace = np.trace(spread, axis1=1, axis2=2)
     minor = (trace**2 - np.einsum("nij,nij->n", spread, spread)) / 2  # the third eigenvalue is 0
     apart = np.sqrt(np.maximum(trace**2 / 4 - minor, 0.0))
@@ -177,6 +160,16 @@ def _line(moved: FloatArray, up: FloatArray, down: FloatArray) -> FloatArray:
 
 def _axis(gyr: FloatArray) -> FloatArray:
     """Share of the one axis in the rotation: the squared eigenvalues' sum over the sum's square."""
-    spread = gyr.transpose(0, 2, 1) @ gyr / gyr.shape[1]
+    spread = _products(gyr)
     trace = np.trace(spread, axis1=1, axis2=2) + np.float32(0.1)
     return np.einsum("nij,nij->n", spread, spread) / trace**2
+
+
+def _products(by_axis: FloatArray) -> FloatArray:
+    """Mean products of each two axes, shape (n, 3, 3)."""
+    _, count, samples = by_axis.shape
+    made = np.empty((count, 3, 3), np.float32)
+    for i in range(3):
+        for k in range(i, 3):
+            made[:, i, k] = made[:, k, i] = np.einsum("nt,nt->n", by_axis[i], by_axis[k]) / samples
+    return made

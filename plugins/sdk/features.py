@@ -4,16 +4,9 @@ Training and firmware call the same code, so what was learned is what is run. A 
 its manifest asks for: the window, or `plugins.sdk.descriptors` of it. A reconstruction sees 36
 features, which unlike descriptors tell all that is within the sensor's reach.
 
-The features do not depend on how the collar sits: the window's own mean acceleration gives the
-direction of gravity, and everything is measured along it or across it. Five signals,
-
-- ``up``: acceleration along gravity, without its mean
-- ``flat``: magnitude of the acceleration across gravity
-- ``acc``: magnitude of the whole acceleration
-- ``spin``: magnitude of the rotation
-- ``twist``: rotation about gravity, that is, turning
-
-have seven features each, all but the last as a natural logarithm:
+The features do not depend on how the collar sits: everything is measured along gravity or across it
+(`plugins.sdk.upright`). The five signals ``up``, ``flat``, ``acc``, ``spin`` and ``twist`` have
+seven features each, all but the last as a natural logarithm:
 
 - ``spread``: standard deviation
 - ``jerk``: root mean square of the first difference, times the rate
@@ -25,18 +18,18 @@ and the 36th, ``up_uneven``, is the log ratio of the power an octave from the ma
 step and stride together.
 """
 
+from functools import lru_cache, partial
+
 import numpy as np
-from numpy.typing import NDArray
 
 from plugins.sdk.descriptors import MACS as DESCRIPTOR_MACS
 from plugins.sdk.descriptors import descriptors
 from plugins.sdk.manifest import Model, Task, View
-
-FloatArray = NDArray[np.float32]
+from plugins.sdk.upright import SIGNALS, FloatArray, frequencies_hz, in_blocks, power, upright
 
 GYR_UNIT_DPS = 250.0  # brings rotation to the size of acceleration in g: one int8 scale serves both
-SIGNALS = ("up", "flat", "acc", "spin", "twist")
 BANDS_HZ = {"slow": (0.3, 1.2), "stride": (1.2, 3.5), "fast": (3.5, 7.0), "shake": (7.0, 12.5)}
+HEARD_HZ = (0.0, BANDS_HZ["shake"][1])
 NAMES = (
     *(
         f"{signal}_{measure}"
@@ -104,46 +97,39 @@ def window_features(windows: FloatArray, rate_hz: float) -> FloatArray:
     >>> window_features(np.ones((2, 100, 6), np.float32), 25.0).shape
     (2, 36)
     """
-    signals = _signals(np.asarray(windows, np.float32))
-    floor = np.array([ACC_FLOOR_G] * 3 + [GYR_FLOOR_DPS] * 2, np.float32)[:, None]
-    centred = signals - signals.mean(axis=2, keepdims=True)
-    spread = np.sqrt(np.mean(centred**2, axis=2))
-    jerk = np.sqrt(np.mean(np.diff(signals, axis=2) ** 2, axis=2)) * rate_hz
+    return in_blocks(partial(_window_features, rate_hz=rate_hz), windows)
 
+
+def _window_features(windows: FloatArray, rate_hz: float) -> FloatArray:
+    signals = upright(windows).signals
     samples = signals.shape[2]
-    taper = np.hanning(samples).astype(np.float32)
-    spectrum = np.abs(np.fft.rfft(centred * taper, axis=2)).astype(np.float32) ** 2
-    spectrum /= samples * np.sum(taper**2) / 2  # so that the bands sum to about the variance
-    freqs_hz = np.fft.rfftfreq(samples, 1.0 / rate_hz).astype(np.float32)
-    power = [
-        np.log(_within(spectrum, freqs_hz, low, high) + floor**2) for low, high in BANDS_HZ.values()
+    floor = np.array([ACC_FLOOR_G] * 3 + [GYR_FLOOR_DPS] * 2, np.float32)
+    centred = signals - signals.mean(axis=2, keepdims=True)
+    spread = np.sqrt(np.einsum("nst,nst->ns", centred, centred) / samples)
+    change = centred[:, :, 1:] - centred[:, :, :-1]
+    jerk = np.sqrt(np.einsum("nst,nst->ns", change, change) / (samples - 1)) * rate_hz
+
+    spectrum = power(centred, rate_hz, HEARD_HZ)
+    sums = spectrum @ _sums(samples, rate_hz)
+    bands = len(BANDS_HZ)
+    measures = [
+        np.log(spread + floor)[:, :, None],
+        np.log(jerk + floor * rate_hz)[:, :, None],
+        np.log(sums[:, :, :bands] + floor[:, None] ** 2),
+        (sums[:, :, bands + 1] / (sums[:, :, bands] + floor**2))[:, :, None],
     ]
-    total = spectrum.sum(axis=2) + floor**2
-    # no matrix product: BLAS rounds a row by the company it is in
-    centre_hz = (spectrum * freqs_hz).sum(axis=2) / total
-    measures = [np.log(spread + floor), np.log(jerk + floor * rate_hz), *power, centre_hz]
-    table = np.stack(measures, axis=2)  # (5, n, 7)
-    flat = table.transpose(1, 0, 2).reshape(len(windows), len(NAMES) - 1)
-    return np.concatenate([flat, _uneven(spectrum[0], freqs_hz)[:, None]], axis=1).astype(
-        np.float32
-    )
+    table = np.concatenate(measures, axis=2)  # (n, 5, 7)
+    flat = table.reshape(len(windows), len(NAMES) - 1)
+    uneven = _uneven(spectrum[:, 0], frequencies_hz(samples, rate_hz, HEARD_HZ))
+    return np.concatenate([flat, uneven[:, None]], axis=1, dtype=np.float32)
 
 
-def _signals(windows: FloatArray) -> FloatArray:
-    """The five signals, shape (5, n, samples)."""
-    acc, gyr = windows[:, :, :3], windows[:, :, 3:]
-    mean = acc.mean(axis=1)
-    down = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-3)
-    up = np.einsum("nti,ni->nt", acc, down)
-    size2 = np.einsum("nti,nti->nt", acc, acc)
-    across = np.sqrt(np.maximum(size2 - up**2, 0.0))
-    spin = np.sqrt(np.einsum("nti,nti->nt", gyr, gyr))
-    twist = np.einsum("nti,ni->nt", gyr, down)
-    return np.stack([up, across, np.sqrt(size2), spin, twist])
-
-
-def _within(spectrum: FloatArray, freqs_hz: FloatArray, low: float, high: float) -> FloatArray:
-    return spectrum[..., (freqs_hz >= low) & (freqs_hz < high)].sum(axis=-1)
+@lru_cache(maxsize=8)
+def _sums(samples: int, rate_hz: float) -> FloatArray:
+    """What a spectrum is multiplied by for its power in each band, in all, and times f."""
+    freqs_hz = frequencies_hz(samples, rate_hz, HEARD_HZ)
+    sums = [(freqs_hz >= low) & (freqs_hz < high) for low, high in BANDS_HZ.values()]
+    return np.stack([*sums, np.ones(len(freqs_hz)), freqs_hz], axis=1).astype(np.float32)
 
 
 def _uneven(spectrum: FloatArray, freqs_hz: FloatArray) -> FloatArray:

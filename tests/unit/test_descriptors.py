@@ -1,13 +1,16 @@
 """What describes a window: the same however the collar sits, and size apart from shape."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from plugins.sdk.descriptors import FLOOR, NAMES, SIGNALS, descriptors
+from plugins.sdk.descriptors import FLOOR, NAMES, descriptors
 from plugins.sdk.features import NAMES as FEATURES
-from plugins.sdk.features import NEAR_LIMIT, prepare, standardised
+from plugins.sdk.features import NEAR_LIMIT, prepare, standardised, window_features
 from plugins.sdk.golden import golden_windows
 from plugins.sdk.manifest import DESCRIBED, RECONSTRUCTED, Model, Standard, Task, View
+from plugins.sdk.upright import BLOCK, SIGNALS, FloatArray, frequencies_hz, power, upright
 
 RATE_HZ = 25.0
 LIVELY = golden_windows(100, RATE_HZ)[1:]
@@ -30,6 +33,47 @@ def test_they_do_not_depend_on_how_the_collar_sits() -> None:
         turn = rotation(rng)
         turned = np.concatenate([LIVELY[..., :3] @ turn, LIVELY[..., 3:] @ turn], axis=2)
         assert np.abs(descriptors(turned, RATE_HZ) - before).max() < 0.01
+
+
+@pytest.mark.parametrize("describe", [descriptors, window_features])
+def test_a_window_is_described_in_the_same_bits_whatever_lies_beside_it(
+    describe: Callable[[FloatArray, float], FloatArray],
+) -> None:
+    rng = np.random.default_rng(3)
+    many = rng.normal(0.0, [0.1] * 3 + [20.0] * 3, (BLOCK + 9, 100, 6)).astype(np.float32)
+    many[:, :, 2] += 1.0
+    together = describe(many, RATE_HZ)
+    for n in (0, 1, 100, BLOCK - 1, BLOCK, BLOCK + 8):
+        assert np.array_equal(describe(many[n : n + 1], RATE_HZ)[0], together[n])
+    assert np.array_equal(describe(many[7:], RATE_HZ), together[7:])
+    assert describe(many[:0], RATE_HZ).shape == (0, together.shape[1])
+
+
+def test_signals_are_along_gravity_and_across_it() -> None:
+    tilted = np.array([0.6, 0.0, 0.8], np.float32)  # where down is
+    aside = np.array([-0.8, 0.0, 0.6], np.float32)
+    t_s = np.arange(100) / RATE_HZ
+    beat = np.sin(2 * np.pi * 2.0 * t_s)[:, None]
+    window = np.zeros((1, 100, 6), np.float32)
+    window[0, :, :3] = (1.0 + 0.2 * beat) * tilted + 0.1 * beat * aside
+    window[0, :, 3:] = 30.0 * tilted - 40.0 * aside
+    up, flat, acc, spin, twist = upright(window).signals[0]
+    assert np.allclose(up, 1.0 + 0.2 * beat[:, 0], atol=1e-5)
+    assert np.allclose(flat, 0.1 * np.abs(beat[:, 0]), atol=1e-5)
+    assert np.allclose(acc, np.hypot(up, flat), atol=1e-5)
+    assert np.allclose(spin, 50.0, atol=1e-3)
+    assert np.allclose(twist, 30.0, atol=1e-3)
+
+
+def test_the_power_of_all_frequencies_is_that_of_the_fourier_transform() -> None:
+    signals = upright(LIVELY).signals
+    centred = signals - signals.mean(axis=2, keepdims=True)
+    found = power(centred, RATE_HZ, (0.2, 7.0))
+    taper = np.hanning(100)
+    wave = np.fft.rfft(centred.astype(np.float64) * taper, axis=2)[:, :, 1:28]
+    expected = np.abs(wave) ** 2 * 2.0 / (100 * np.sum(taper**2))
+    assert found.shape[2] == len(frequencies_hz(100, RATE_HZ, (0.2, 7.0))) == 27
+    assert np.allclose(found, expected, rtol=1e-3, atol=1e-5 * expected.max())
 
 
 def test_a_livelier_animal_differs_in_size_alone() -> None:
