@@ -19,6 +19,7 @@ MANIFEST_FILE = "plugin.toml"
 SDK_VERSION = "1.1"
 RECONSTRUCTED, DESCRIBED = 36, 71  # features that a reconstruction and a classifier see
 MAX_FEATURES = 128
+RATE_HZ, WINDOW_SAMPLES = 25.0, 100  # what our collar takes: 4 s, two strides of the slowest walk
 
 Version = Annotated[str, Meta(pattern=r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(?!\n)$")]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -93,8 +94,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of a classifier. Since SDK 1.1."""
     standard: Standard | None = None
     """What features of a window are measured by, if that is what the model sees."""
-    rate_hz: Annotated[float, Meta(gt=0, le=1000)] = 25.0
-    samples: Annotated[int, Meta(gt=0, le=4096)] = 100
+    rate_hz: Annotated[float, Meta(gt=0, le=1000)] = RATE_HZ
+    samples: Annotated[int, Meta(gt=0, le=4096)] = WINDOW_SAMPLES
     """Window length the model was made for."""
     budget: Budget = Budget()
 
