@@ -21,9 +21,9 @@ import plugins
 from bench.mosquitto import Mosquitto
 from bench.wire_meter import WireMeter, metered
 from collar_sim.assembly import Assembly, EngineChoice, FleetOptions, assemble
+from collar_sim.duty import PowerChange
 from collar_sim.firmware.log.flash import Flash
 from collar_sim.firmware.minute import MINUTE, Draft, look
-from collar_sim.firmware.power.duty import PowerChange
 from collar_sim.firmware.power.gauge import macs_of_minute
 from collar_sim.fleet_file import FleetFile, Member
 from gateway.desired import DesiredTask

@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 import structlog
 
 from collar_sim.assembly import NVM_CARRIED, NVM_UNTIL, Assembly
+from collar_sim.duty import PowerChange
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.log.flash import Flash, FlashLog
 from collar_sim.firmware.minute import MINUTE, Draft
-from collar_sim.firmware.power.duty import PowerChange
 from collar_sim.production import FleetMinute
 from collar_sim.report import Report
 from collar_sim.stages import Stage

@@ -2,9 +2,9 @@
 
 import structlog
 
+from collar_sim.duty import PowerChange
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.log.flash import Flash
-from collar_sim.firmware.power.duty import PowerChange
 from collar_sim.installation import Unit
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

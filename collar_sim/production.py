@@ -11,10 +11,10 @@ import numpy as np
 import structlog
 
 from collar_sim.animal import AnimalMinute
+from collar_sim.duty import PowerChange
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.minute import MINUTE, Draft, Seen, look
 from collar_sim.firmware.models.slots import ModelSlots
-from collar_sim.firmware.power.duty import PowerChange
 from collar_sim.stages import Stage, Stopwatch
 from collar_sim.wearer import Carried, Produced, Sensed, Wearer
 
@@ -132,6 +132,7 @@ class Production:
                 slots,
                 [sensed for _, sensed in lived],
                 np.stack([sensed.sound for _, sensed in lived]),
+                [sensed.duty.since_s for _, sensed in lived],
             )
         except Exception as error:  # one collar's samples are not the batch's
             if len(lived) == 1:

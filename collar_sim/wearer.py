@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import numpy as np
 from msgspec import Struct
 
 from collar_sim.animal import Animal, AnimalMinute, Radio, Scenario
@@ -11,12 +10,12 @@ from collar_sim.animal.animal import State
 from collar_sim.animal.life.scenario import COURSES
 from collar_sim.animal.signals.imu import Samples
 from collar_sim.animal.signals.receiver import Receiver
+from collar_sim.duty import Duty, PowerChange
 from collar_sim.faults import Faults
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.minute import Draft, Seen, drafts, sensor_drafts
 from collar_sim.firmware.models.slots import ModelSlots
 from collar_sim.firmware.power.battery import Battery
-from collar_sim.firmware.power.duty import Duty, PowerChange, since_boot
 from collar_sim.firmware.power.gauge import Gauge, Worked
 from collar_sim.firmware.sensing.positioning import Positioning, ReceiverUse, TimedFix
 from collar_sim.firmware.sensing.raw_windows import window_drafts
@@ -26,7 +25,6 @@ from collar_sim.fleet_file import Member
 from gateway.wire.codec import EARLIEST
 
 SEED_STRIDE = 1_000_003  # so that the fleet's seed gives every member another life
-SECONDS = np.arange(60)
 INCIDENT_AFTER_S = 60.0  # of the live phase, where nobody says when
 
 
@@ -40,6 +38,8 @@ class Carried(Struct, frozen=True):
     """What its collar remembers of it."""
     kept_bytes: float = 0.0
     """See `Gauge.kept_bytes`."""
+    lte_tail_s: float = 0.0
+    """See `Gauge.lte_tail_s`."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Sensed:
     imu: Samples
     """Shape (1500, 6), without anything that is no number."""
     sound: BoolArray
-    """Shape (60,), in which seconds there were samples to be believed."""
+    """Shape (60,), in which seconds there were samples to be believed, and not lost by a boot."""
     duty: Duty
 
 
@@ -96,12 +96,17 @@ class Wearer:
         """What to remember."""
         gauge = self._gauge
         return Carried(
-            self._animal.state, gauge.battery, self._incident_at, self._memory, gauge.kept_bytes
+            self._animal.state,
+            gauge.battery,
+            self._incident_at,
+            self._memory,
+            gauge.kept_bytes,
+            gauge.lte_tail_s,
         )
 
     def resume(self, carried: Carried, minute_index: int) -> None:
         """Go on from what was remembered, if it belongs to this minute (since 1970)."""
-        self._gauge.battery, self._gauge.kept_bytes = carried.battery, carried.kept_bytes
+        self._gauge.resume(carried.battery, carried.kept_bytes, carried.lte_tail_s)
         self._incident_at = carried.incident_at
         state = carried.animal
         belongs = state is not None and state.minute_index == minute_index
@@ -136,41 +141,38 @@ class Wearer:
         on = truth.powered & ~self._faults.is_down(start_at)
         duty = Duty(on, truth.powered, self._was_on, self._had_battery)
         said = self._faults.spoilt(truth.imu, start_at)
-        sound = sound_seconds(said) & on
+        sound = sound_seconds(said) & duty.remembered
         return Sensed(truth, without(said, sound), sound, duty)
 
     def report(self, sensed: Sensed, seen: Seen, after_s: int) -> Produced:
         """What the collar has to say about a minute of which it saw the part after a second."""
-        minute, duty, start_at = sensed.truth, sensed.duty, sensed.truth.start_at
-        since_s = duty.since_s or 0
+        duty, start_at = sensed.duty, sensed.truth.start_at
         if duty.is_cut:
             self._memory, self._sensor = self._memory.interrupted(), SensorWatch()
-            seen = since_boot(seen, since_s)
         fixes, use = self._located(sensed, seen, after_s)
         seen, self._memory = considered(self._memory, seen)
-        said = drafts(start_at, seen, fixes, self._gauge.battery.pct, since_s)
-        said += sensor_drafts(self._sensor.minute(sensed.sound, duty.on, start_at))
+        said = drafts(start_at, seen, fixes, self._gauge.battery.pct, duty.since_s)
+        said += sensor_drafts(self._sensor.minute(sensed.sound, duty.remembered, start_at))
         said += window_drafts(
             start_at,
             sensed.imu,
             seen,
             self._windows_per_hour,
             self.collar.collar_id,
-            sensed.sound & (since_s <= SECONDS),
+            sensed.sound,
         )
+        lived = duty.lived(said, start_at)
         worked = Worked(
             start_at=start_at,
             powered_s=float(duty.on.sum()),
-            windows=seen.epoch["windows"],
+            ends_on=duty.ends_on,
+            windows=sum(seen.heard),
             receiver=use,
-            at_home=minute.at_home_wifi.tolist(),
+            at_home=sensed.truth.at_home_wifi.tolist(),
         )
-        said += self._gauge.minute(worked, said, self.slots)
-        self._was_on, self._had_battery = bool(duty.on[-1]), bool(duty.battery[-1])
-        lived: list[Draft | PowerChange] = [*said]
-        if duty.is_cut:
-            lived = duty.with_changes(said, start_at)
-        return Produced(minute, lived, self._gauge.battery.pct)
+        lived += self._gauge.minute(worked, lived, self.slots)
+        self._was_on, self._had_battery = duty.ends_on, bool(duty.battery[-1])
+        return Produced(sensed.truth, duty.with_changes(lived, start_at), self._gauge.battery.pct)
 
     def _located(
         self, sensed: Sensed, seen: Seen, after_s: int

@@ -46,10 +46,12 @@ class Seen:
 
     epoch: dict[str, Any]
     sightings: list[events.Sighting]
-    """What needs no memory of the pet to be seen; `memory.considered` adds the rest."""
+    """What needs no memory of the pet to be seen; `usual.considered` adds the rest."""
     packages: dict[str, str | None]
     """By event name, the model that saw it."""
     window_vedba_g: list[float]
+    heard: list[bool]
+    """Of each window, whether all of it was there and could be believed."""
     said: list[Behaviour]
     """Of each of the windows that do not overlap, in order, ``unsure`` included."""
     confidence: list[float]
@@ -57,11 +59,14 @@ class Seen:
     each_second: list[Behaviour]
     """Of each second in order, by the windows that cover it, ``unsure`` included."""
     odd: list[float]
-    """Anomaly score of each of the windows that do not overlap."""
+    """Anomaly score of each of the windows that do not overlap; 0 of one that is not heard."""
 
 
 def look(
-    slots: ModelSlots, minutes: Sequence[ImuMinute], sound: BoolArray | None = None
+    slots: ModelSlots,
+    minutes: Sequence[ImuMinute],
+    sound: BoolArray | None = None,
+    since_s: Sequence[int] | None = None,
 ) -> list[Seen]:
     """Run the models on equally long minutes, of collars that hold the same packages.
 
@@ -70,42 +75,44 @@ def look(
         minutes: Without anything that is no number.
         sound: Shape (minutes, seconds), which of them can be believed; None: all. What a model
             says of the others is not heard.
+        since_s: Of each minute, the second of the collar's boot, with which its epoch begins: what
+            was before is lost, and counts for nothing. None: no boot.
     """
     imu = np.stack([minute.imu for minute in minutes])
-    count = len(minutes)
+    count, length_s = len(minutes), imu.shape[1] // epochs.RATE_HZ
+    boots = np.zeros(count, np.intp) if since_s is None else np.array(since_s)
+    kept = np.arange(length_s) >= boots[:, None]
+    heard = kept if sound is None else kept & sound
     overlapping = epochs.half_overlapping(imu)
     scores = slots.behaviours(overlapping.reshape(-1, epochs.WINDOW_SAMPLES, 6))
     scores = scores.reshape(count, overlapping.shape[1], scores.shape[1])
     own, names = scores[:, ::2], slots.labels
-    labels = epochs.labels_of(own, slots.abstain_below)
-    best = own.max(axis=2, initial=0.0)
-    seconds = epochs.labels_of(epochs.scores_each_second(scores), slots.abstain_below)
     odd = slots.anomalies(overlapping[:, ::2].reshape(-1, epochs.WINDOW_SAMPLES, 6))
-    odd = odd.reshape(count, -1)
-    believed = np.ones(count)
-    if sound is not None:
-        believed = np.maximum(sound.mean(axis=1), 1 / sound.shape[1])  # a mean is of these alone
-        whole = sound.reshape(count, labels.shape[1], -1).all(axis=2)
-        labels, best = np.where(whole, labels, len(names)), np.where(whole, best, 0.0)
-        odd = np.where(whole, odd, 0.0)
-        seconds = np.where(sound, seconds, len(names))
+    whole, kept_whole = (
+        each.reshape(count, own.shape[1], -1).all(axis=2) for each in (heard, kept)
+    )
+    odd = np.where(whole, odd.reshape(count, -1), 0.0)
+    labels = np.where(whole, epochs.labels_of(own, slots.abstain_below), len(names))
+    best = np.where(whole, own.max(axis=2, initial=0.0), 0.0)
+    seconds = epochs.labels_of(epochs.scores_each_second(scores), slots.abstain_below)
+    seconds = np.where(kept, np.where(heard, seconds, len(names)), epochs.LOST)
     held = epochs.sums(imu, seconds, len(names))
+    share = np.maximum(heard.mean(axis=1), 1 / length_s)  # a mean is of what was heard alone
     scratch = names.index(Behaviour.SCRATCH) if Behaviour.SCRATCH in names else -1
     activity = slots.ref(ACTIVITY)
     packages = {"anomaly": slots.ref(ANOMALY), "scratch": activity, "itch": activity}
-    period_s = imu.shape[1] / epochs.RATE_HZ
-    words = [*names, Behaviour.UNSURE]
+    words = [*names, Behaviour.UNSURE]  # what is lost is unsure, too: `epochs.LOST` is its index
     return [
         Seen(
             epoch={
-                "period_s": period_s,
+                "period_s": float(kept[n].sum()),
                 "seconds": epochs.by_name(held.seconds[n], names),
-                "odba_g": round(float(held.odba_g[n] / believed[n]), 4),
-                "vedba_g": round(float(held.vedba_g[n] / believed[n]), 4),
-                "steps": int(held.steps[n]),
+                "odba_g": round(float(held.odba_g[n] / share[n]), 4),
+                "vedba_g": round(float(held.vedba_g[n] / share[n]), 4),
+                "steps": round(float(held.steps[n, whole[n]].sum())),
                 "anomaly": round(min(1.0, events.standing(odd[n])), 3),
-                "windows": labels.shape[1],
-                "windows_unsure": int((labels[n] == len(names)).sum()),
+                "windows": int(kept_whole[n].sum()),
+                "windows_unsure": int((labels[n, kept_whole[n]] == len(names)).sum()),
             },
             sightings=[
                 sighting
@@ -114,6 +121,7 @@ def look(
             ],
             packages=packages,
             window_vedba_g=held.window_vedba_g[n].tolist(),
+            heard=whole[n].tolist(),
             said=[words[k] for k in labels[n].tolist()],
             confidence=best[n].tolist(),
             each_second=[words[k] for k in seconds[n].tolist()],

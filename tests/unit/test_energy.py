@@ -17,6 +17,7 @@ from collar_sim.firmware.models.slots import ModelSlots
 from collar_sim.firmware.power.battery import CHARGE_W, Battery
 from collar_sim.firmware.power.energy import (
     CAPACITY_J,
+    IMU_W,
     LTE_CONNECT_J,
     LTE_TAIL_S,
     LTE_TAIL_W,
@@ -24,6 +25,7 @@ from collar_sim.firmware.power.energy import (
     Part,
     Use,
     joules,
+    lte_tail_s,
 )
 from collar_sim.firmware.power.gauge import Gauge, Worked, macs_of_minute
 from collar_sim.firmware.sensing.positioning import ReceiverUse
@@ -113,6 +115,19 @@ def test_inference_is_paid_by_its_multiplications(slots: ModelSlots) -> None:
     assert macs_of_minute(ModelSlots(), 15) == 0
 
 
+@settings(max_examples=50)
+@given(st.lists(st.floats(0, 600), unique=True, max_size=12).map(sorted))
+def test_minutes_take_together_what_their_hour_takes(at_s: list[float]) -> None:
+    sent = [Exchange(each, 900.0, by_wifi=False) for each in at_s]
+    whole = joules(Use(span_s=660.0, powered_s=660.0, exchanges=tuple(sent)))
+    total, tail_s = 0.0, 0.0
+    for begin_s in range(0, 660, 60):
+        now = [replace(e, at_s=e.at_s - begin_s) for e in sent if 0 <= e.at_s - begin_s < 60]
+        use = Use(lte_tail_s=tail_s, exchanges=tuple(now))
+        total, tail_s = total + joules(use)[Part.LTE], lte_tail_s(use)
+    assert total == pytest.approx(whole[Part.LTE], abs=1e-5)
+
+
 # the battery
 
 
@@ -166,11 +181,32 @@ def test_an_hour_is_reported_once_with_all_that_it_took(slots: ModelSlots) -> No
     assert set(hour["joules"]) == set(Part)
 
 
-def test_a_collar_that_is_off_reports_nothing(slots: ModelSlots) -> None:
+def test_what_a_collar_does_not_live_to_report_is_in_its_next_report(slots: ModelSlots) -> None:
     gauge = Gauge(Battery(50.0), Uploads(), phase=1)
-    off = replace(WORKED, powered_s=0.0, windows=0, receiver=ReceiverUse(), at_home=AWAY)
+    off = Worked(
+        start_at=AT, powered_s=0.0, ends_on=False, windows=0, receiver=ReceiverUse(), at_home=AWAY
+    )
     assert gauge.minute(off, [], slots) == []
     assert gauge.battery.pct < 50.0
+    dies = replace(WORKED, start_at=AT + timedelta(hours=1), at_home=AWAY, ends_on=False)
+    assert gauge.minute(dies, [replace(EPOCH, release_at=dies.start_at)], slots) == []
+    assert gauge.lte_tail_s == 0.0, "its connection died with it"
+    (report,) = gauge.minute(replace(WORKED, start_at=AT + timedelta(hours=2)), [], slots)
+    assert report.fields["period_s"] == 180.0
+    assert report.fields["joules"][Part.IMU] == pytest.approx(2 * 60 * IMU_W, rel=1e-2)
+
+
+def test_an_exchange_after_the_full_minute_finds_the_radio_connected(slots: ModelSlots) -> None:
+    def lte_j(carried_on: bool) -> float:
+        gauge = Gauge(Battery(50.0), Uploads(), phase=30)
+        gauge.minute(replace(WORKED, at_home=AWAY), [EPOCH], slots)
+        if not carried_on:
+            gauge.resume(gauge.battery, gauge.kept_bytes, 0.0)
+        gauge.minute(replace(WORKED, at_home=AWAY), [replace(EPOCH, release_at=AT)], slots)
+        return gauge.battery.joules[Part.LTE]
+
+    saved_j = lte_j(carried_on=False) - lte_j(carried_on=True)
+    assert saved_j == pytest.approx(LTE_CONNECT_J + LTE_TAIL_S * LTE_TAIL_W)
 
 
 def test_uploads_in_batches_take_less_and_so_do_nights_without_the_receiver(

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 import plugins
 from collar_sim.animal import Animal, Scenario
 from collar_sim.animal.life.scenario import POWER_CUT_S
+from collar_sim.duty import PowerChange
 from collar_sim.faults import Fault, FaultKind, Faults
 from collar_sim.firmware.clock import CollarClock
 from collar_sim.firmware.collar import Collar
@@ -24,7 +25,7 @@ from collar_sim.firmware.log.flash_log import FlashLog
 from collar_sim.firmware.log.sealer import SealingKey
 from collar_sim.firmware.minute import SENSOR_FAULT, Draft
 from collar_sim.firmware.models.slots import ModelSlots
-from collar_sim.firmware.power.duty import PowerChange
+from collar_sim.firmware.power.gauge import Worked
 from collar_sim.firmware.sensing.sensor_check import SensorWatch, sound_seconds, without
 from collar_sim.fleet_file import Member
 from collar_sim.production import FleetMinute, Production
@@ -193,6 +194,35 @@ class TestPower:
         crash = Fault(kind=FaultKind.REBOOT, after_s=20, for_s=0)
         epoch = of_kind(said(live([wearer(1, crash)], 1), "c1"), Kind.EPOCH)[0]
         assert epoch.fields["period_s"] == 39.0
+
+    def test_nothing_that_a_crash_lost_is_told_after_it(self) -> None:
+        crash = Fault(kind=FaultKind.REBOOT, after_s=50, for_s=0)
+        other = Fault(kind=FaultKind.IMU_NAN, after_s=0, for_s=48)  # another past, lost as well
+        (whole,), (lost,), (unlike,) = (
+            live([wearer(2, *faults, scenario=Scenario.BUSY)], 1)
+            for faults in ([], [crash], [other, crash])
+        )
+        before, after = (of_kind(said([each], "c2"), Kind.EPOCH)[0] for each in (whole, lost))
+        assert before.fields["steps"] > 6 * 9, "so that a leak would show"
+        assert after.fields["period_s"] == sum(after.fields["seconds"].values()) == 9.0
+        assert 0 < after.fields["steps"] <= 6 * 9
+        assert after.fields["windows"] == 2
+        assert said([lost], "c2") == said([unlike], "c2")
+        assert lost.carried == unlike.carried
+
+    def test_what_it_did_not_live_to_say_is_not_paid(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        one = wearer(1, Fault(kind=FaultKind.REBOOT, after_s=55, for_s=30))
+        paid: list[Draft] = []
+        minute = one._gauge.minute
+
+        def noting(worked: Worked, lived: list[Draft], slots: ModelSlots) -> list[Draft]:
+            paid.extend(lived)
+            return minute(worked, lived, slots)
+
+        monkeypatch.setattr(one._gauge, "minute", noting)
+        told = [each for each in said(live([one], 3), "c1") if isinstance(each, Draft)]
+        assert {each.kind for each in paid} == {Kind.FIX, Kind.EPOCH}
+        assert sorted(paid, key=lambda each: each.release_at) == told
 
     def test_the_scenarios_power_cut_stops_the_clock_too(self) -> None:
         one = wearer(1, scenario=Scenario.POWER_CUT)

@@ -16,6 +16,7 @@ QUIET = Seen(
     sightings=[],
     packages={"anomaly": "anomaly@1.0.0", "scratch": "activity@1.0.0"},
     window_vedba_g=[0.01] * 15,
+    heard=[True] * 15,
     said=[Behaviour.REST] * 15,
     confidence=[0.9] * 15,
     each_second=[Behaviour.REST] * 60,
@@ -65,6 +66,14 @@ def test_what_a_pet_always_does_is_no_news_but_more_than_that_is() -> None:
 def test_one_bad_quarter_of_an_hour_does_not_become_usual() -> None:
     _, memory = after([scored(0.05)] * 600 + [scored(0.9)] * 15 + [scored(0.05)] * 120)
     assert names(considered(memory, scored(0.55))[0]) == ["anomaly"]
+
+
+def test_of_a_minute_that_was_not_wholly_heard_nothing_is_learned() -> None:
+    partly = replace(scored(0.6, windows=5), odd=[0.0] * 10 + [0.6] * 5)
+    said, memory = after([replace(partly, heard=[False] * 10 + [True] * 5)])
+    assert said == [["anomaly"]], "though what is odd enough is said"
+    assert memory.usual == after([])[1].usual
+    assert after([partly])[1].usual != memory.usual
 
 
 def test_another_model_has_another_scale() -> None:

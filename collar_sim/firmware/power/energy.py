@@ -21,9 +21,11 @@ LEAK_W = 0.03 * CAPACITY_J / (30 * DAY_S) + 3e-6 * 3.7  # by eye: 3 % a month, a
 # CoreMark from flash 52 uA/MHz, at 3 V. The modems' own floors are below.
 SLEEP_W = 3.16e-6 * 3.0
 ACTIVE_W = 64 * 52e-6 * 3.0
-SAMPLING_S = 2e-3  # by eye: a second's 25 samples out of the FIFO, on their grid, into the window
-WINDOW_S = 2e-3  # by eye: scaling and quantising a window
-MESSAGE_S = 10e-3  # by eye: encoding, hashing its leaves, TLS
+MCU_PER_SECOND_S = (
+    2e-3  # by eye: a second's 25 samples out of the FIFO, on their grid, into the window
+)
+MCU_PER_WINDOW_S = 2e-3  # by eye: scaling and quantising a window
+MCU_PER_MESSAGE_S = 10e-3  # by eye: encoding, hashing its leaves, TLS
 J_PER_MAC = 2e-9  # int8 on a Cortex-M4 class core: MLPerf Tiny 0.7, NUCLEO-L4R5ZI
 
 IMU_W = 685e-6 * 1.8  # BMI270 data sheet 1.5: both sensors, normal mode
@@ -104,7 +106,10 @@ class Use:
     """In reach of the access point, and associated with it."""
     wifi_scans: int = 0
     """Times it listened for the access point while it was associated with none."""
+    lte_tail_s: float = 0.0
+    """At its beginning: see `lte_tail_s`."""
     exchanges: tuple[Exchange, ...] = ()
+    """In order."""
 
 
 def joules(use: Use) -> dict[str, float]:
@@ -116,7 +121,9 @@ def joules(use: Use) -> dict[str, float]:
     """
     on_s, away_s = use.powered_s, max(0.0, use.powered_s - use.wifi_s)
     wifi = [each for each in use.exchanges if each.by_wifi]
-    busy_s = SAMPLING_S * on_s + WINDOW_S * use.windows + MESSAGE_S * use.messages
+    busy_s = (
+        MCU_PER_SECOND_S * on_s + MCU_PER_WINDOW_S * use.windows + MCU_PER_MESSAGE_S * use.messages
+    )
     spent: dict[str, float] = {
         Part.SLEEP: on_s * (SLEEP_W + GNSS_BACKUP_W + WIFI_OFF_W + LTE_OFF_W),
         Part.MCU: busy_s * ACTIVE_W,
@@ -128,7 +135,7 @@ def joules(use: Use) -> dict[str, float]:
         + len(wifi) * WIFI_AWAKE_J
         + sum(each.wire_bytes for each in wifi) * WIFI_J_PER_BYTE,
         Part.LTE: away_s * LTE_IDLE_W
-        + _cellular_j([each for each in use.exchanges if not each.by_wifi]),
+        + _cellular_j([each for each in use.exchanges if not each.by_wifi], use.lte_tail_s),
     }
     fed = sum(each for part, each in spent.items() if part not in ON_THE_CELL)
     spent[Part.LOSSES] = fed * (1 / EFFICIENCY - 1) + use.span_s * LEAK_W
@@ -140,11 +147,21 @@ def added(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, flo
     return {part: one.get(part, 0.0) + other.get(part, 0.0) for part in {**one, **other}}
 
 
-def _cellular_j(exchanges: Iterable[Exchange]) -> float:
+def lte_tail_s(use: Use) -> float:
+    """For how long, beyond the span, the network keeps the radio connected; that is paid already.
+
+    >>> lte_tail_s(Use(span_s=60.0, exchanges=(Exchange(50.0, 900.0, by_wifi=False),)))
+    1.6
+    """
+    until_s = [each.at_s + LTE_TAIL_S for each in use.exchanges if not each.by_wifi]
+    return round(max(0.0, max(until_s, default=use.lte_tail_s) - use.span_s), 6)
+
+
+def _cellular_j(exchanges: Iterable[Exchange], tail_until_s: float) -> float:
     """Of exchanges in order: one that comes while the radio is still connected only prolongs it."""
-    total_j, tail_until_s = 0.0, -1.0
+    total_j = 0.0
     for each in exchanges:
-        if each.at_s > tail_until_s:
+        if each.at_s >= tail_until_s:
             total_j += LTE_CONNECT_J + LTE_TAIL_S * LTE_TAIL_W
         else:
             total_j += (each.at_s + LTE_TAIL_S - tail_until_s) * LTE_TAIL_W

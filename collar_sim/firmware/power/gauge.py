@@ -9,7 +9,7 @@ from collar_sim.firmware.minute import MINUTE, Draft
 from collar_sim.firmware.models.macs import macs_of
 from collar_sim.firmware.models.slots import ACTIVITY, ANOMALY, ModelSlots
 from collar_sim.firmware.power.battery import REPORT_MINUTES, Battery
-from collar_sim.firmware.power.energy import Use, joules
+from collar_sim.firmware.power.energy import Use, joules, lte_tail_s
 from collar_sim.firmware.sensing.positioning import ReceiverUse
 from gateway.wire.topics import Kind
 from plugins.sdk.features import input_macs
@@ -21,6 +21,8 @@ class Worked:
 
     start_at: datetime
     powered_s: float
+    ends_on: bool = True
+    """It runs as the minute is over."""
     windows: int
     """That do not overlap; the activity model looks at those between them too."""
     receiver: ReceiverUse
@@ -46,15 +48,21 @@ class Gauge:
         self.battery = battery
         self.kept_bytes = 0.0
         """What waits to be sent, as it will be on the wire."""
+        self.lte_tail_s = 0.0
+        """For so long the network keeps the radio connected after what was sent last."""
         self._uploads = uploads
         self._phase = phase % REPORT_MINUTES
+
+    def resume(self, battery: Battery, kept_bytes: float, lte_tail_s: float) -> None:
+        """Go on from what was remembered."""
+        self.battery, self.kept_bytes, self.lte_tail_s = battery, kept_bytes, lte_tail_s
 
     def minute(self, worked: Worked, said: Sequence[Draft], slots: ModelSlots) -> list[Draft]:
         """Take a minute from the battery; returns the report, when the hour is over.
 
         Args:
             worked: What the collar did.
-            said: What it said in this minute.
+            said: What it said in this minute; not what it did not live to say.
             slots: The models it ran.
         """
         sent, self.kept_bytes = exchanges(
@@ -73,11 +81,13 @@ class Gauge:
             tracking_s=worked.receiver.tracking_s,
             wifi_s=min(worked.powered_s, float(sum(worked.at_home))),
             wifi_scans=worked.receiver.wifi_scans,
+            lte_tail_s=self.lte_tail_s,
             exchanges=sent,
         )
+        self.lte_tail_s = lte_tail_s(use) if worked.ends_on else 0.0
         self.battery = self.battery.after(joules(use), use.span_s)
         end_at = worked.start_at + MINUTE
-        if not worked.powered_s or int(end_at.timestamp()) // 60 % REPORT_MINUTES != self._phase:
+        if not worked.ends_on or int(end_at.timestamp()) // 60 % REPORT_MINUTES != self._phase:
             return []
         fields, self.battery = self.battery.reported()
         return [Draft(end_at, Kind.POWER, end_at, fields)]

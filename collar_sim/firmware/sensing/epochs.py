@@ -20,6 +20,8 @@ PERIOD_S = 60.0
 WINDOWS = int(PERIOD_S / WINDOW_S)
 HOP_SAMPLES = WINDOW_SAMPLES // 2  # behaviour is judged half-overlapping, each 2 s
 HOP_S = HOP_SAMPLES // RATE_HZ
+LOST = -1
+"""In place of a second's label: it is no part of the epoch."""
 SCORE_FLOOR = 1 / 512  # half a step of an int8 softmax, which says 0 where it only means "small"
 STATIC_S = 2.0  # running mean taken for gravity: 2 s in Wilson et al. 2006 and Shepard et al. 2008
 STEP_BAND_HZ = (0.8, 6.0)  # walking toy dog's stride to trotting toy dog's step
@@ -37,7 +39,8 @@ class Sums:
     vedba_g: FloatArray
     window_vedba_g: FloatArray
     """Shape (n, windows)."""
-    steps: NDArray[np.int64]
+    steps: FloatArray
+    """Shape (n, windows), not rounded."""
 
 
 def in_windows(imu: FloatArray) -> FloatArray:
@@ -154,14 +157,14 @@ def seconds_per_label(labels: IntArray, count: int) -> FloatArray:
     """Seconds of each label and, last, of ``unsure``.
 
     Args:
-        labels: Shape (n, seconds), as `labels_of` gives them.
+        labels: Shape (n, seconds), as `labels_of` gives them, or `LOST`.
         count: Number of labels of the model.
     """
     return (labels[:, :, None] == np.arange(count + 1)).sum(axis=1).astype(np.float32)
 
 
-def steps(acc_g: FloatArray, window_vedba_g: FloatArray) -> NDArray[np.int64]:
-    """Steps in each minute, from the beat of the acceleration's magnitude.
+def steps(acc_g: FloatArray, window_vedba_g: FloatArray) -> FloatArray:
+    """Steps in each window, shape (n, windows), from the beat of the acceleration's magnitude.
 
     The main peak of each window's spectrum within `STEP_BAND_HZ` is the beat: two a stride in walk
     and trot (diagonal pairs land alike), one in gallop. A window counts when it moves enough and
@@ -188,7 +191,7 @@ def steps(acc_g: FloatArray, window_vedba_g: FloatArray) -> NDArray[np.int64]:
     shift = (around[2] - around[0]) / np.maximum(near, 1e-12)
     beat_hz = (peak + low + shift) * (RATE_HZ / samples)
     walks = (window_vedba_g >= MIN_STEP_VEDBA_G) & (share >= MIN_STEP_SHARE)
-    return np.rint((beat_hz * walks).sum(axis=1) * samples / RATE_HZ).astype(np.int64)
+    return beat_hz * walks * (samples / RATE_HZ)
 
 
 def sums(imu: FloatArray, labels: IntArray, count: int) -> Sums:
@@ -196,7 +199,7 @@ def sums(imu: FloatArray, labels: IntArray, count: int) -> Sums:
 
     Args:
         imu: Shape (n, 1500, 6), or of fewer windows.
-        labels: Shape (n, 60), of each second as `labels_of` gives them.
+        labels: Shape (n, 60), of each second as `labels_of` gives them, or `LOST`.
         count: Number of labels of the model; 0 without one, then every second is unsure.
     """
     dynamic = dynamic_g(imu[:, :, :3])

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from collar_sim.firmware.sensing.epochs import WINDOW_S
 
-ANOMALY_SCORE = 0.5  # every reconstruction's threshold, by the scale of its score
 ANOMALY_WINDOWS = 4  # in one minute; single windows are knocks against a door, or a jump
 EXCESS_LIMIT = 8.0  # logarithm; beyond, one is as certain as the other
 SCRATCH_S = 8.0  # one bout; shorter ones every dog has all day, epochs count them

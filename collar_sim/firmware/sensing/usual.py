@@ -86,7 +86,7 @@ def considered(memory: Memory, seen: Seen) -> tuple[Seen, Memory]:
     if scratch_s and scratched_s > ITCH_S:
         sure = min(1.0, scratched_s / (2.0 * ITCH_S))
         found.append(Sighting("itch", float(len(seen.each_second)), round(sure, 3), scratched_s))
-    if len(odd) >= ANOMALY_WINDOWS:
+    if len(odd) >= ANOMALY_WINDOWS and all(seen.heard):  # of few windows the oddest are less odd
         learned = usual[level].updated(excess(odd))
         usual = (*usual[:level], learned, *usual[level + 1 :])
     quiet = {name: left - 1 for name, left in memory.quiet_min.items() if left > 1}

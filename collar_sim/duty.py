@@ -1,4 +1,4 @@
-"""In which seconds of a minute a collar runs: power cuts, crashes, and what they cost.
+"""In which seconds of a minute a collar runs: power cuts and crashes, and what dies with them.
 
 What was in memory is lost: the samples of a minute that did not come to its end, a batch that was
 not sealed. After a boot the first epoch is shorter; it begins with the boot.
@@ -6,15 +6,12 @@ not sealed. After a boot the first epoch is shorter; it begins with the boot.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
 
-from collar_sim.firmware.minute import Draft, Seen
-from collar_sim.firmware.sensing.epochs import WINDOW_S
+from collar_sim.firmware.minute import Draft
 from collar_sim.firmware.sensing.sensor_check import BoolArray
 from gateway.wire.topics import Kind
-from plugins.sdk.behaviours import Behaviour
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +52,11 @@ class Duty:
         return not (self.was_on and self.on.all())
 
     @property
+    def ends_on(self) -> bool:
+        """Whether it runs as the minute is over."""
+        return bool(self.on[-1])
+
+    @property
     def spans(self) -> list[Span]:
         """When it ran, in order."""
         before = np.concatenate([[False], self.on])
@@ -63,9 +65,18 @@ class Duty:
         return [Span(a, b, is_boot=a > 0 or not self.was_on) for a, b in pairs]
 
     @property
-    def since_s(self) -> int | None:
-        """Since which second it ran until the minute's end; None: it did not."""
-        return self.spans[-1].first if self.on[-1] else None
+    def since_s(self) -> int:
+        """Second of its last boot, 0 where that was before: all that is older it has forgotten.
+
+        60 where it did not run.
+        """
+        spans = self.spans
+        return spans[-1].first if spans else len(self.on)
+
+    @property
+    def remembered(self) -> BoolArray:
+        """Shape (60,): the seconds in which it ran, since that boot."""
+        return self.on & (np.arange(len(self.on)) >= self.since_s)
 
     def changes(self, start_at: datetime) -> list[PowerChange]:
         """What happened to it, in order; without its battery the clock stands still too."""
@@ -77,13 +88,13 @@ class Duty:
             found.append(PowerChange(at, is_on, clock_is_set=bool(ran[second])))
         return found
 
-    def with_changes(self, said: list[Draft], start_at: datetime) -> list[Draft | PowerChange]:
-        """Of what a minute would have to say, what the collar lived to say; and what happened.
+    def lived(self, said: list[Draft], start_at: datetime) -> list[Draft]:
+        """Of what a minute would have to say, what the collar lived to say."""
+        return [draft for draft in said if self._lived(draft, start_at)] if self.is_cut else said
 
-        At one instant a boot comes first, and the end of the power last.
-        """
+    def with_changes(self, lived: list[Draft], start_at: datetime) -> list[Draft | PowerChange]:
+        """What was said, with what happened: at one instant a boot first, a power cut last."""
         changes = self.changes(start_at)
-        lived = [draft for draft in said if self._lived(draft, start_at)]
         ups, downs = (
             [change for change in changes if change.is_on is is_on] for is_on in (True, False)
         )
@@ -94,33 +105,3 @@ class Duty:
         if draft.kind is not Kind.FIX:  # a fix is known as it is taken, the rest when it is over
             at_s -= 1
         return bool(self.on[min(59, max(0, at_s))])
-
-
-def since_boot(seen: Seen, first_s: int) -> Seen:
-    """What the models made of a minute, of which all before a second was lost.
-
-    Args:
-        seen: Of the whole minute, ``unsure`` of what was not sampled.
-        first_s: Of the boot, below 60.
-    """
-    heard = seen.each_second[first_s:]
-    first_window = -int(-first_s // WINDOW_S)
-    words: dict[str, float] = {}
-    for word in heard:
-        words[str(word)] = words.get(str(word), 0.0) + 1.0
-    epoch: dict[str, Any] = seen.epoch | {
-        "period_s": float(len(heard)),
-        "seconds": words,
-        "windows": len(seen.said) - first_window,
-        "windows_unsure": seen.said[first_window:].count(Behaviour.UNSURE),
-    }
-    return Seen(
-        epoch=epoch,
-        sightings=seen.sightings,
-        packages=seen.packages,
-        window_vedba_g=seen.window_vedba_g,
-        said=seen.said,
-        confidence=seen.confidence,
-        each_second=heard,
-        odd=seen.odd,
-    )
