@@ -25,6 +25,7 @@ from collar_sim.duty import PowerChange
 from collar_sim.firmware.log.flash import Flash
 from collar_sim.firmware.minute import MINUTE, Draft, look
 from collar_sim.firmware.power.gauge import macs_of_minute
+from collar_sim.firmware.sensing.epochs import RATE_HZ
 from collar_sim.fleet_file import FleetFile, Member
 from gateway.desired import DesiredTask
 from gateway.ingest import Heard, Ingest
@@ -42,7 +43,6 @@ from pawmesh.embedded.ports import free_ports
 
 SITE, COLLAR_ID = "home", "collar-1"
 BEGIN_AT = datetime(2024, 5, 6, tzinfo=UTC)
-RATE_HZ = 25
 SEED = 11
 PATIENCE_S = 30.0
 POLL_S = 0.001

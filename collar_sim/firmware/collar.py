@@ -16,12 +16,12 @@ from gateway.wire.codec import JSON, MSGPACK, encode
 from gateway.wire.errors import TooLarge
 from gateway.wire.messages import MESSAGES, Key, Slot
 from gateway.wire.topics import Kind
+from plugins.sdk.manifest import RATE_HZ
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 HARDWARE = "pawmesh-sim"
 FIRMWARE = "1.1.0"
-SAMPLE_RATE_HZ = 25.0
 
 _DEFAULTS = {
     kind: {each.name: each.default for each in msgspec.structs.fields(cls)}
@@ -98,7 +98,7 @@ class Collar:
         fields: dict[str, Any] = {
             "hardware": HARDWARE,
             "firmware": FIRMWARE,
-            "sample_rate_hz": SAMPLE_RATE_HZ,
+            "sample_rate_hz": RATE_HZ,
             "slots": slots,
             "seals": True,
             "previous": self.flash.last,

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from plugins.sdk import manifest
 from plugins.sdk.behaviours import Behaviour
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.intp]
 
-RATE_HZ = 25
-WINDOW_SAMPLES = 100  # 4 s: two strides of the slowest walk
+RATE_HZ = int(manifest.RATE_HZ)  # whole, so that a second is a row
+WINDOW_SAMPLES = manifest.WINDOW_SAMPLES
 WINDOW_S = WINDOW_SAMPLES / RATE_HZ
 PERIOD_S = 60.0
 WINDOWS = int(PERIOD_S / WINDOW_S)
