@@ -11,7 +11,7 @@ unsealed. It is kept all the same, since it ends the gateway's wait for it.
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 from collar_sim.firmware.log.gaps import Gaps
 from gateway.wire.codec import salvage_previous
@@ -191,20 +191,37 @@ class FlashLog:
         Where each gap is in a boot of its own, of all that is older than the second one: then
         `start` lies beyond the first, and says the same.
         """
-        if pairs := self.gaps.between():
-            between = (self._within(before.last, after.first) for before, after in pairs)
+        gaps = list(self.gaps)
+        runs = self._runs_before([gap.first for gap in gaps])
+        between = [
+            run
+            for run, (before, after) in zip(runs[1:], pairwise(gaps), strict=True)
+            if before.boot == after.boot
+        ]
+        if between:
             self._drop_all(min(between, key=self._worth))
         else:
-            second = list(self.gaps)[1].first
-            self._drop_all(self._within(Key(0, 0), second))
-            self.gaps.forget(Key(second.boot, 0))
+            self._drop_all(runs[0] + runs[1])
+            self.gaps.forget(Key(gaps[1].boot, 0))
 
     def _drop_all(self, positions: list[int]) -> None:
         for position in positions:
             self._drop(position)
 
-    def _within(self, after: Key, before: Key) -> list[int]:
-        return [at for at, entry in self._entries.items() if after <= entry.key < before]
+    def _runs_before(self, keys: list[Key]) -> list[list[int]]:
+        """Positions of what lies before each of these keys, and behind the one before it.
+
+        Their order is that of the entries, so that one walk is enough.
+        """
+        runs: list[list[int]] = [[] for _ in keys]
+        n = 0
+        for position, entry in self._entries.items():
+            while keys[n] < entry.key:
+                n += 1
+                if n == len(keys):
+                    return runs
+            runs[n].append(position)
+        return runs
 
     def _worth(self, positions: list[int]) -> tuple[int, int]:
         entries = [self._entries[position] for position in positions]

@@ -5,7 +5,6 @@ and counts it, instead of waiting for ever.
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 
 from gateway.wire.messages import Gap, Key
 
@@ -44,10 +43,6 @@ class Gaps:
     def forget(self, acked: Key) -> None:
         """The gateway is beyond these."""
         self._gaps = [gap for gap in self._gaps if gap.last > acked]
-
-    def between(self) -> list[tuple[Gap, Gap]]:
-        """Neighbours of one boot: who drops what lies between them makes them one."""
-        return [(a, b) for a, b in pairwise(self._gaps) if a.boot == b.boot]
 
 
 def _touch(before: Gap, after: Gap) -> bool:
