@@ -24,6 +24,7 @@ from collar_sim.report import Report
 from collar_sim.stages import Stage
 from collar_sim.tally import Pulse, Tally
 from collar_sim.truth import Truth
+from collar_sim.whereabouts import Move
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -55,7 +56,8 @@ class Fleet:
         self._watch = parts.production.watch
         self._tally = Tally(parts, flash, self._watch)
         self._collars = {wearer.collar.collar_id: wearer.collar for wearer in parts.wearers}
-        self._pending: deque[tuple[Draft | PowerChange, Collar]] = deque()
+        self._radios = {wearer.collar.collar_id: wearer.radio for wearer in parts.wearers}
+        self._pending: deque[tuple[Draft | PowerChange | Move, Collar]] = deque()
         self._minutes: deque[FleetMinute] = deque()
         """Produced, and not yet over."""
         self._until = parts.until
@@ -205,11 +207,18 @@ class Fleet:
             if isinstance(draft, PowerChange):
                 return
             self._pending.popleft()
+            if isinstance(draft, Move):
+                self._move(collar, draft)
+                continue
             try:
                 collar.say(draft)
             except Exception as error:  # one collar's trouble is not the fleet's
                 self._parts.production.failed[collar.collar_id] = repr(error)
                 log.exception("collar.failed", collar_id=collar.collar_id)
+
+    def _move(self, collar: Collar, move: Move) -> None:
+        if (radio := self._radios[collar.collar_id]) is not None:
+            radio.is_home = move.is_home
 
     def _turn_on_and_off(self, until: datetime) -> None:
         while self._pending and self._pending[0][0].release_at <= until:

@@ -17,6 +17,7 @@ from collar_sim.firmware.minute import MINUTE, Draft, Seen, look
 from collar_sim.firmware.models.slots import ModelSlots
 from collar_sim.stages import Stage, Stopwatch
 from collar_sim.wearer import Carried, Produced, Sensed, Wearer
+from collar_sim.whereabouts import Move
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -34,8 +35,8 @@ class FleetMinute:
     """One minute of all collars."""
 
     start_at: datetime
-    drafts: list[tuple[Draft | PowerChange, Collar]]
-    """In the order of their release."""
+    drafts: list[tuple[Draft | PowerChange | Move, Collar]]
+    """What is said and what happens, in the order of its release."""
     truth: list[tuple[str, AnimalMinute, float]]
     """Collar, what really happened (without the samples), battery in %; empty unless wanted."""
     carried: bytes
@@ -79,7 +80,13 @@ class Production:
         for group in groups.values():
             for at in range(0, len(group), BATCH):
                 produced += self._batch(group[0].slots, group[at : at + BATCH], start_at)
-        drafts = [
+        drafts: list[tuple[Draft | PowerChange | Move, Collar]] = [
+            (move, wearer.collar)  # where it was is of use whenever it was
+            for wearer, made in produced
+            if wearer.radio is not None
+            for move in made.moves
+        ]
+        drafts += [
             (draft, wearer.collar)
             for wearer, made in produced
             for draft in made.drafts

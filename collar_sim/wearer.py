@@ -22,6 +22,7 @@ from collar_sim.firmware.sensing.raw_windows import window_drafts
 from collar_sim.firmware.sensing.sensor_check import BoolArray, SensorWatch, sound_seconds, without
 from collar_sim.firmware.sensing.usual import Memory, considered
 from collar_sim.fleet_file import Member
+from collar_sim.whereabouts import Move, moves
 from gateway.wire.codec import EARLIEST
 
 SEED_STRIDE = 1_000_003  # so that the fleet's seed gives every member another life
@@ -61,6 +62,8 @@ class Produced:
     truth: AnimalMinute
     drafts: list[Draft | PowerChange]
     battery_pct: float
+    moves: list[Move]
+    """What its radio is to be told, in its second."""
 
 
 class Wearer:
@@ -77,7 +80,8 @@ class Wearer:
         self.next_slots = slots
         """That run the next one; set by whoever installs models."""
         self.radio: Radio | None = None
-        """That its collar speaks by; None loses nothing. It is told where the collar is."""
+        """That its collar speaks by; None loses nothing. Whoever releases a `Move` tells it."""
+        self._was_home: bool | None = None
         self._windows_per_hour = 0
         self._seed = member.animal_seed + seed * SEED_STRIDE
         escapes = member.escape_after_s is not None
@@ -172,15 +176,17 @@ class Wearer:
         )
         lived += self._gauge.minute(worked, lived, self.slots)
         self._was_on, self._had_battery = duty.ends_on, bool(duty.battery[-1])
-        return Produced(sensed.truth, duty.with_changes(lived, start_at), self._gauge.battery.pct)
+        at_home = worked.at_home
+        moved = moves(start_at, at_home, self._was_home)
+        self._was_home = at_home[-1]
+        told = duty.with_changes(lived, start_at)
+        return Produced(sensed.truth, told, self._gauge.battery.pct, moved)
 
     def _located(
         self, sensed: Sensed, seen: Seen, after_s: int
     ) -> tuple[list[TimedFix], ReceiverUse]:
         fixes: list[TimedFix] = []
         use = ReceiverUse()
-        if self.radio is not None:
-            self.radio.is_home = bool(sensed.truth.at_home_wifi[-1])
         sky, from_s = sensed.truth.gnss, int(sensed.truth.start_at.timestamp())
         for span in sensed.duty.spans:
             if span.is_boot:  # where it was, and what the receiver knew, was in memory

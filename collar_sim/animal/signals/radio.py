@@ -71,7 +71,7 @@ class Radio:
     def __init__(self, seed: int, mean_loss: float = MEAN_LOSS) -> None:
         """Of a collar that loses this share of its transmissions at home, in the long run."""
         self.is_home = True
-        """Whether the home's WiFi is there; set by who knows."""
+        """Whether the home's WiFi is there; set in its second, by whoever releases what is said."""
         self._wifi = Bearer(
             Weather.losing(mean_loss, WIFI_BAD_S), np.random.default_rng([seed, 0, 5])
         )
