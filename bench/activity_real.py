@@ -13,7 +13,6 @@ longer than the firmware itself does.
 """
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -21,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from msgspec import structs
 
 import plugins
 from bench import recordings
@@ -38,10 +36,8 @@ from bench.recordings import Recording, Windows, windows_of
 from bench.report import Figure, line
 from bench.verdict import Found, report, table
 from cloud.training import activity
-from cloud.training.activity import Fitted
 from cloud.training.dataset import Dataset
 from collar_sim.firmware.models.arena import arena_bytes
-from collar_sim.firmware.models.classifier import LiteRtClassifier, MicroClassifier, micro_available
 from collar_sim.firmware.sensing.epochs import RATE_HZ, WINDOW_SAMPLES
 from collar_sim.replay.errors import RecordingError
 from collar_sim.replay.labels import parse_map
@@ -49,10 +45,9 @@ from collar_sim.replay.mapping import RATE_HZ as RECORDED_HZ
 from collar_sim.replay.mapping import MotionMapping
 from collar_sim.replay.resample import to_firmware
 from collar_sim.replay.units import AccUnit, GyrUnit
-from plugins.sdk.admission import admit
+from pawmesh.models.made import classifier_package, engine_of, model_of
 from plugins.sdk.behaviours import Behaviour
 from plugins.sdk.features import prepare
-from plugins.sdk.manifest import COLLAR_BUDGET, Manifest, Model, Place, Task, View
 from plugins.sdk.package import Package
 
 USUAL_FILE = "dog_collar_imu.parquet"
@@ -172,12 +167,11 @@ def _hz(held: list[Recording]) -> float:
 
 def _judge_ours(train: Windows, test: Windows, labels: list[str], seed: int, found: Found) -> None:
     fitted = activity.fit(as_dataset(train, labels), labels, seed, epochs=EPOCHS, trust=0.0)
-    package = packaged(fitted, [Behaviour(label) for label in labels])
-    model = package.manifest.model
-    assert model is not None, "it was just packaged"
+    words = [Behaviour(label) for label in labels]
+    package = classifier_package(fitted, words, "judged", "A model of a bench.")
     names = np.array(labels)
-    engine = MicroClassifier(package) if micro_available() else LiteRtClassifier(package)
-    prepared = prepare(model, test.samples)
+    engine = engine_of(package)
+    prepared = prepare(model_of(package), test.samples)
     for name, scores in (("ours", engine.run(prepared)), ("float", fitted.predict(prepared))):
         smooth = smoothed(scores, test.sessions, HOP / RATE_HZ)
         found.keep(name, test, names[np.argmax(smooth, axis=1)])
@@ -188,10 +182,8 @@ def _judge_ours(train: Windows, test: Windows, labels: list[str], seed: int, fou
 
 def _judge_shipped(test: Windows, found: Found) -> None:
     package = Package.load(Path(plugins.__path__[0]) / "activity")
-    model = package.manifest.model
-    assert model is not None, "the shipped activity package carries one"
-    engine = MicroClassifier(package) if micro_available() else LiteRtClassifier(package)
-    smooth = smoothed(engine.predict(test.samples), test.sessions, HOP / RATE_HZ)
+    model = model_of(package)
+    smooth = smoothed(engine_of(package).predict(test.samples), test.sessions, HOP / RATE_HZ)
     said = np.array([label.value for label in model.labels])[np.argmax(smooth, axis=1)]
     sure = np.exp(smooth.max(axis=1)) >= model.abstain_below
     found.keep("zero_shot", test, np.where(sure, said, Behaviour.UNSURE.value))
@@ -217,35 +209,6 @@ def as_dataset(windows: Windows, labels: list[str]) -> Dataset:
         np.full(len(windows), ""),
         np.char.add(np.char.add(windows.animals, "/"), windows.sessions),
     )
-
-
-def packaged(fitted: Fitted, labels: list[Behaviour]) -> Package:
-    """What a collar would be given.
-
-    Raises:
-        ModelRefused: It would not take it.
-    """
-    model = Model(
-        sha256="0" * 64,
-        task=Task.CLASSIFY,
-        labels=labels,
-        sees=View.FEATURES,
-        standard=fitted.standard,
-        samples=WINDOW_SAMPLES,
-    )
-    content = admit(
-        fitted.tflite, COLLAR_BUDGET, input_shape=model.input_shape, outputs=model.outputs
-    )
-    model = structs.replace(model, sha256=hashlib.sha256(content).hexdigest())
-    manifest = Manifest(
-        id="judged",
-        version="0.0.1",
-        name="Judged",
-        summary="A model of a bench.",
-        runs_on=Place.COLLAR,
-        model=model,
-    )
-    return Package(Path(), manifest, content)
 
 
 def _names(text: str) -> list[str]:

@@ -25,7 +25,7 @@ from cloud.training.teacher import Teacher, balance, carriers
 from cloud.training.weights import Examples, Start, unpack
 from plugins.sdk.descriptors import MACS, NAMES, descriptors
 from plugins.sdk.features import NEAR_LIMIT, standardised
-from plugins.sdk.manifest import Standard
+from plugins.sdk.manifest import RATE_HZ, Standard
 
 FloatArray = NDArray[np.float32]
 Targets = NDArray[np.uint8]
@@ -40,7 +40,6 @@ EXAMPLES = 64  # per label, kept for later trainings; with the weights 90 kB
 REHEARSED = 0.8  # share of those in what a later training learns from
 AROUND = 8  # times as many carriers as examples are rehearsed
 STEP = NEAR_LIMIT / 127  # of the input's int8 grid
-RATE_HZ = 25.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def fit(
     targets = np.array([labels.index(label) for label in chosen.labels.tolist()], np.uint8)
     _require_enough(targets, labels, all_needed=start is None)
     views = (chosen.windows, as_others_would(chosen.windows, rng, RATE_HZ))
-    described = np.concatenate([_described(view) for view in views])
+    described = np.concatenate([descriptors(view, RATE_HZ) for view in views])
     targets = np.tile(targets, len(views))
     weight = balance(targets, np.tile(chosen.animals, len(views)))
 
@@ -208,12 +207,6 @@ def _require_enough(targets: Targets, labels: list[str], *, all_needed: bool) ->
         raise DatasetTooSmall(f"no window of {labels[int(np.argmin(counts))]}")
     if len(targets) == 0:
         raise DatasetTooSmall(f"no window of any of {', '.join(labels)}")
-
-
-def _described(windows: FloatArray) -> FloatArray:
-    """Descriptors, some hundred windows at once: they take ten times the room of a window."""
-    parts = np.array_split(windows, max(1, len(windows) // 512))
-    return np.concatenate([descriptors(part, RATE_HZ) for part in parts])
 
 
 def _standard(described: FloatArray) -> Standard:

@@ -33,7 +33,7 @@ from cloud.training.backend import load, to_int8
 from cloud.training.dataset import Dataset
 from cloud.training.sensors import as_others_would
 from plugins.sdk.features import MACS, NAMES, standardised, window_features
-from plugins.sdk.manifest import Standard
+from plugins.sdk.manifest import RATE_HZ, Standard
 
 FloatArray = NDArray[np.float32]
 
@@ -61,7 +61,7 @@ class Fitted:
 
 
 def fit(
-    data: Dataset, seed: int, *, rate_hz: float = 25.0, epochs: int = 24, per_class: int = 200
+    data: Dataset, seed: int, *, rate_hz: float = RATE_HZ, epochs: int = 24, per_class: int = 200
 ) -> Fitted:
     """An autoencoder of healthy windows, and of no others.
 

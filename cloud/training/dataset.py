@@ -8,6 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from plugins.sdk.manifest import RATE_HZ, WINDOW_SAMPLES
+
 FloatArray = NDArray[np.float32]
 Text = NDArray[np.str_]
 Mask = NDArray[np.bool_]
@@ -72,8 +74,8 @@ def cut(
     anomaly: Text,
     animal: str,
     *,
-    rate_hz: int = 25,
-    samples: int = 100,
+    rate_hz: int = int(RATE_HZ),
+    samples: int = WINDOW_SAMPLES,
     hop_s: int = 4,
 ) -> Dataset:
     """Windows of one unbroken recording.

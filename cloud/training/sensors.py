@@ -9,6 +9,8 @@ low-passed or clipped (domain randomisation: Tobin et al. 2017, doi:10.1109/IROS
 import numpy as np
 from numpy.typing import NDArray
 
+from plugins.sdk.manifest import RATE_HZ
+
 FloatArray = NDArray[np.float32]
 
 GAIN_SPREAD = 0.15  # of the logarithm: how much livelier one animal is than another, by eye
@@ -19,7 +21,7 @@ ACC_NOISE_G, GYR_NOISE_DPS = 0.004, 0.3  # medians: of cheap sensors at half the
 
 
 def as_others_would(
-    windows: FloatArray, rng: np.random.Generator, rate_hz: float = 25.0
+    windows: FloatArray, rng: np.random.Generator, rate_hz: float = RATE_HZ
 ) -> FloatArray:
     """The same motion in other units.
 

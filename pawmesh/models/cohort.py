@@ -10,7 +10,6 @@ from rich.progress import Progress
 from cloud.training.dataset import Dataset, cut, joined
 from collar_sim.animal import Animal, Scenario, Wear
 
-SAMPLES = 100  # 4 s: two strides of the slowest walk of the largest dog, twice over
 START_AT = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)  # active, and rides are to be had
 LONGITUDES = (-20.0, 20.0)  # an hour or so either way of local time
 TUNE_SHARE = 0.25  # of the training animals: unseen by the fit, they set the thresholds
@@ -106,6 +105,5 @@ def _recording(animal: Animal, name: str, minutes: int, hop_s: int) -> Dataset:
         np.concatenate([minute.behaviour for minute in lived]),
         np.concatenate([minute.anomaly for minute in lived]),
         name,
-        samples=SAMPLES,
         hop_s=hop_s,
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from msgspec import structs
 
+from cloud.training.activity import Fitted
 from cloud.training.dataset import Dataset
 from cloud.training.publish import publish
 from collar_sim.firmware.models.arena import arena_bytes
@@ -20,12 +22,15 @@ from collar_sim.firmware.models.classifier import (
     micro_available,
 )
 from collar_sim.firmware.models.slots import LoadedModel
-from plugins.sdk.manifest import Manifest, Model, Place
+from plugins.sdk.admission import admit
+from plugins.sdk.behaviours import Behaviour
+from plugins.sdk.manifest import COLLAR_BUDGET, Manifest, Model, Place, Task, View
 from plugins.sdk.package import Package
 
 Card = dict[str, Any]
 
 VERSION = "0.3.0"
+NO_DIGEST = "0" * 64  # of a model that is not packaged yet
 
 
 @dataclass(frozen=True)
@@ -44,22 +49,46 @@ class Made:
         return card
 
 
-def digest_of(canonical: bytes) -> str:
-    """What the manifest names a model by."""
-    return hashlib.sha256(canonical).hexdigest()
+def classifier_package(
+    fitted: Fitted, labels: Sequence[Behaviour], package_id: str, summary: str
+) -> Package:
+    """A trained activity model as a collar would be given it; it abstains nowhere yet.
+
+    Args:
+        fitted: From `cloud.training.activity.fit`.
+        labels: In the order of its outputs.
+        package_id: What it is called.
+        summary: What it does, for people.
+
+    Raises:
+        ModelRefused: No collar would take it.
+    """
+    model = Model(
+        sha256=NO_DIGEST,
+        task=Task.CLASSIFY,
+        labels=list(labels),
+        sees=View.FEATURES,
+        standard=fitted.standard,
+    )
+    return packaged(fitted.tflite, model, package_id, summary)
 
 
-def packaged(canonical: bytes, model: Model, package_id: str, summary: str) -> Package:
-    """A collar's package of an admitted model."""
+def packaged(tflite: bytes, model: Model, package_id: str, summary: str) -> Package:
+    """A collar's package of a converted model, admitted; its digest is set here.
+
+    Raises:
+        ModelRefused: No collar would take it.
+    """
+    content = admit(tflite, COLLAR_BUDGET, input_shape=model.input_shape, outputs=model.outputs)
     manifest = Manifest(
         id=package_id,
         version=VERSION,
         name=package_id.capitalize(),
         summary=summary,
         runs_on=Place.COLLAR,
-        model=model,
+        model=structs.replace(model, sha256=hashlib.sha256(content).hexdigest()),
     )
-    return Package(Path(), manifest, canonical)
+    return Package(Path(), manifest, content)
 
 
 def with_thresholds(draft: Package, **thresholds: float) -> Package:

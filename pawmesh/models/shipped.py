@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from msgspec import structs
 from rich.console import Console
 from rich.progress import (
     MofNCompleteColumn,
@@ -34,28 +33,29 @@ from collar_sim.firmware.models.classifier import AnomalyScorer
 from collar_sim.firmware.models.slots import ACTIVITY, ANOMALY, LoadedModel, ModelSlots
 from collar_sim.firmware.sensing.epochs import WINDOWS
 from collar_sim.firmware.sensing.events import ANOMALY_WINDOWS
-from pawmesh.models.cohort import SAMPLES, START_AT, Cohort, Roster, drawn, record
+from pawmesh.models.cohort import START_AT, Cohort, Roster, drawn, record
 from pawmesh.models.days import DAY_MIN, alarms_a_day, live, minutes_metrics, seconds_metrics
 from pawmesh.models.made import (
+    NO_DIGEST,
     Card,
     Made,
     card_of,
-    digest_of,
+    classifier_package,
     engine_of,
     model_of,
     packaged,
     with_thresholds,
 )
-from plugins.sdk.admission import admit
 from plugins.sdk.behaviours import Behaviour
-from plugins.sdk.features import NAMES, prepare
-from plugins.sdk.manifest import COLLAR_BUDGET, Model, Task, View
+from plugins.sdk.features import prepare
+from plugins.sdk.manifest import WINDOW_SAMPLES, Model, Task
 
 FloatArray = anomaly.FloatArray
 
 LABELS = [label for label in Behaviour if label is not Behaviour.UNSURE]
 COVERAGE = 0.95  # on tuning animals; strangers get a little less
 ALARMS_A_DAY = 0.5  # of healthy tuning animals: half of what an owner would bear
+UNSET = 1.0  # a threshold until the model's errors are known; a manifest must have one
 
 
 @dataclass(frozen=True)
@@ -115,20 +115,9 @@ def train(
 def _activity(cohort: Cohort, seed: int, epochs: int) -> Made:
     labels = [str(label) for label in LABELS]
     fitted = activity.fit(cohort.fit, labels, seed, epochs=epochs)
-    model = Model(
-        sha256="0" * 64,
-        task=Task.CLASSIFY,
-        labels=LABELS,
-        sees=View.FEATURES,
-        standard=fitted.standard,
-        samples=SAMPLES,
-    )
-    canonical = admit(
-        fitted.tflite, COLLAR_BUDGET, input_shape=model.input_shape, outputs=model.outputs
-    )
-    draft = packaged(
-        canonical,
-        structs.replace(model, sha256=digest_of(canonical)),
+    draft = classifier_package(
+        fitted,
+        LABELS,
         ACTIVITY,
         "What the animal does, of ten behaviours, from four seconds of the collar's motion.",
     )
@@ -156,25 +145,17 @@ def _activity(cohort: Cohort, seed: int, epochs: int) -> Made:
 def _anomaly(cohort: Cohort, roster: Roster, seed: int, epochs: int, day_min: int) -> Made:
     data = joined([cohort.fit, cohort.fit_also])
     fitted = anomaly.fit(data, seed, epochs=epochs)
-    features = len(NAMES)
-    canonical = admit(fitted.tflite, COLLAR_BUDGET, input_shape=(1, features), outputs=features)
     draft = packaged(
-        canonical,
-        Model(
-            sha256=digest_of(canonical),
-            task=Task.RECONSTRUCT,
-            threshold=1.0,
-            standard=fitted.standard,
-            samples=SAMPLES,
-        ),
+        fitted.tflite,
+        Model(sha256=NO_DIGEST, task=Task.RECONSTRUCT, threshold=UNSET, standard=fitted.standard),
         ANOMALY,
         "How unlike the healthy motion of many animals four seconds are.",
     )
     engine = engine_of(draft)
     scorer = AnomalyScorer(draft, engine)
     calm = np.concatenate([_calm_minutes(scorer, seed, number, day_min) for number in roster.tune])
-    threshold = float(np.quantile(calm, 1.0 - ALARMS_A_DAY / DAY_MIN))
-    package = with_thresholds(draft, threshold=round(threshold, 5))
+    threshold = round(float(np.quantile(calm, 1.0 - ALARMS_A_DAY / DAY_MIN)), 5)
+    package = with_thresholds(draft, threshold=threshold)
     sick = cohort.sick_strangers
     loaded = LoadedModel(package, engine)
     float_errors = fitted.errors(prepare(model_of(package), sick.windows))
@@ -190,7 +171,7 @@ def _anomaly(cohort: Cohort, roster: Roster, seed: int, epochs: int, day_min: in
 def _calm_minutes(scorer: AnomalyScorer, seed: int, number: int, minutes: int) -> FloatArray:
     """Of each minute of a healthy animal's day, the error that would have to be exceeded."""
     day = drawn(seed, number, Scenario.CALM_DAY).minutes(START_AT, minutes)
-    windows = np.concatenate([minute.imu.reshape(-1, SAMPLES, 6) for minute in day])
+    windows = np.concatenate([minute.imu.reshape(-1, WINDOW_SAMPLES, 6) for minute in day])
     errors = scorer.errors(windows).reshape(-1, WINDOWS)
     return np.sort(errors, axis=1)[:, -ANOMALY_WINDOWS]
 
