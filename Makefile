@@ -4,6 +4,7 @@
 
 # another environment's settings must not reach into ours
 unexport PYTHONPATH PYTHONHOME PYTHONOPTIMIZE PYTHONWARNINGS PYTHONSAFEPATH PYTHONNOUSERSITE VIRTUAL_ENV
+unexport PYTHONDONTWRITEBYTECODE # some hundred processes of a test run would each compile all again
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 define SETUP

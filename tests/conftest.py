@@ -16,6 +16,14 @@ from pawmesh.embedded.postgres import Postgres
 from tests.system.cloud_kit import Cloud, open_cloud, settings_for
 
 TEMPLATE = "pawmesh_template"
+EXCUSES = ("timescale", "recordings")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The report of a run names the marks that excuse a skip, for scripts/judge_skips.py."""
+    for item in items:
+        marks = [mark for mark in EXCUSES if item.get_closest_marker(mark)]
+        item.user_properties += [("excuse", mark) for mark in marks]
 
 
 @pytest.fixture(scope="session")

@@ -244,17 +244,16 @@ def test_only_excused_tests_may_skip(tmp_path: Path) -> None:
         "<testcase classname='tests.unit.test_a' name='test_lazy'>"
         "<skipped type='pytest.skip' message='later'/></testcase>"
         "<testcase classname='tests.system.test_b.TestTime' name='test_hyper[1]'>"
+        "<properties><property name='excuse' value='timescale'/></properties>"
         "<skipped type='pytest.skip' message='no server'/></testcase>"
         "<testcase classname='tests.unit.test_a' name='test_known'>"
         "<skipped type='pytest.xfail' message=''/></testcase>"
         "</testsuite></testsuites>"
     )
-    timescale = judge.as_reported("tests/system/test_b.py::TestTime::test_hyper[1]")
     tests = judge.skipped(report)
-    assert judge.unexcused(tests, ["timescale"], lambda _: {timescale}) == {
-        "tests.unit.test_a.test_lazy": "later"
-    }
-    assert len(judge.unexcused(tests, [], lambda _: {timescale})) == 2
+    (left,) = judge.unexcused(tests, {"timescale"})
+    assert (left.name, left.reason) == ("tests.unit.test_a.test_lazy", "later")
+    assert len(judge.unexcused(tests, set())) == 2
 
 
 def test_recordings_excuse_only_where_there_are_none(
@@ -262,12 +261,17 @@ def test_recordings_excuse_only_where_there_are_none(
 ) -> None:
     monkeypatch.setenv("PAWMESH_TIMESCALE_URL", "postgresql://here")
     monkeypatch.setenv("PAWMESH_RECORDINGS", str(tmp_path))
-    assert judge.excuses() == []
+    assert judge.excuses() == set()
     monkeypatch.setenv("PAWMESH_RECORDINGS", str(tmp_path / "none"))
     monkeypatch.delenv("PAWMESH_TIMESCALE_URL")
-    assert judge.excuses() == ["timescale", "recordings"]
+    assert judge.excuses() == {"timescale", "recordings"}
 
 
-def test_the_tests_with_a_mark_are_found_as_the_report_names_them() -> None:
-    test = "tests.system.test_cloud_db.test_on_timescale_the_same_tables_are_hypertables"
-    assert judge.marked("timescale") == {test}
+def test_the_report_of_a_real_run_names_what_excuses_a_skip(tmp_path: Path) -> None:
+    report = tmp_path / "junit.xml"
+    environment = {n: v for n, v in os.environ.items() if n != "PAWMESH_TIMESCALE_URL"}
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "timescale", f"--junitxml={report}"]
+    command += ["-p", "no:cacheprovider", "tests/system/test_cloud_db.py"]
+    subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    (test,) = judge.skipped(report)
+    assert test.marks == {"timescale"}
