@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from collar_sim.firmware.log.flash import FLASH_FILE, FLASH_VERSION
+from collar_sim.firmware.log.flash_file import FLASH_FILE, FLASH_VERSION
 from gateway.store.store import MIGRATIONS
 from pawmesh.errors import IncompatibleData, NoAccess
 from pawmesh.house import House

@@ -30,7 +30,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from collar_sim.firmware.log.flash import FLASH_FILE
+from collar_sim.firmware.log.flash_file import FLASH_FILE
 from pawmesh.backup import database, files
 from pawmesh.backup.archive import (
     DUMP,

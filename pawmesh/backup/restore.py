@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 
-from collar_sim.firmware.log.flash import FLASH_FILE
+from collar_sim.firmware.log.flash_file import FLASH_FILE
 from pawmesh.backup import database
 from pawmesh.backup.archive import DUMP, FILES, Archive
 from pawmesh.backup.errors import DamagedBackup

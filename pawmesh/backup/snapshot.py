@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from collar_sim.firmware.log.flash import FLASH_FILE, RECORD_FILE
+from collar_sim.firmware.log.flash_file import FLASH_FILE, RECORD_FILE
 from pawmesh.errors import NoAccess
 
 HEADER = b"SQLite format 3\0"

@@ -2,16 +2,15 @@
 
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from collar_sim.firmware.log.flash import FLASH_FILE, RECORD_FILE
+from collar_sim.firmware.log.flash_file import Remains, remains
 from collar_sim.report import Report, merged
 from pawmesh.errors import NoAccess
 from pawmesh.sim.workforce import Worker
@@ -105,33 +104,23 @@ def _report(worker: Worker) -> Report:
 def _remains(worker: Worker) -> Report:
     """Of a worker that died: what its flash holds, and what it said last of the rest."""
     pulse = worker.pulse
-    by_kind: dict[str, int] = {}
-    dropped: Counter[str] = Counter()
-    acked = overwritten = boots = owed = 0
-    with suppress(sqlite3.Error):  # it may have died before there was one
-        with closing(_open(worker.data_dir / RECORD_FILE)) as db:
-            by_kind = dict(db.execute("SELECT kind, count(*) FROM published GROUP BY kind"))
-        with closing(_open(worker.data_dir / FLASH_FILE)) as db:
-            acked, overwritten, boots = db.execute(
-                "SELECT coalesce(sum(acked), 0), coalesce(sum(overwritten), 0), "
-                "coalesce(max(boot), 0) FROM collar"
-            ).fetchone()
-            owed = db.execute("SELECT count(*) FROM log").fetchone()[0]
-            for (blob,) in db.execute("SELECT dropped FROM collar WHERE dropped NOTNULL"):
-                dropped.update(msgspec.msgpack.decode(blob, type=dict[str, int]))
+    try:
+        left = remains(worker.data_dir)
+    except sqlite3.Error:  # killed as it laid it out
+        left = Remains()
     return Report(
         collars=pulse.collars if pulse else 0,
-        published=sum(by_kind.values()),
-        by_kind=by_kind,
+        published=sum(left.by_kind.values()),
+        by_kind=left.by_kind,
         transmissions=pulse.transmissions if pulse else 0,
         radio_lost=pulse.radio_lost if pulse else 0,
-        overwritten=overwritten,
-        dropped=dict(dropped),
-        acked=acked,
-        owed=owed,
+        overwritten=left.overwritten,
+        dropped=left.dropped,
+        acked=left.acked,
+        owed=left.owed,
         off=0,
         too_large=0,
-        boots=boots,
+        boots=left.boots,
         seconds=pulse.seconds if pulse else 0.0,
         windows=0,
         windows_per_s=0.0,
@@ -140,10 +129,6 @@ def _remains(worker: Worker) -> Report:
         refused={},
         refused_models={},
         updated=0,
-        windows_sent=by_kind.get("window", 0),
+        windows_sent=left.by_kind.get("window", 0),
         died={worker.name: worker.died or "it left no report"},
     )
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True)

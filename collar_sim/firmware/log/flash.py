@@ -5,14 +5,13 @@ One SQLite file holds all collars, so that a tick of the fleet is one commit. WA
 A message is committed here before it is sent, and leaves only by the gateway's acknowledgement or,
 when the collar's budget is full, by its rank (see `flash_log`), which is counted and announced.
 
-``published.sqlite`` beside it is no part of the collar: it is the simulator's own record of every
-message that was ever written, kept so that a demo can compare it with what arrived.
+The files themselves are `flash_file`'s.
 """
 
 import sqlite3
 from collections import Counter
 from collections.abc import Generator, Iterable
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -20,6 +19,15 @@ from typing import Self
 import msgspec
 
 from collar_sim.errors import FlashError, FlashNewer
+from collar_sim.firmware.log.flash_file import (
+    FLASH_FILE,
+    FLASH_VERSION,
+    LOCK_FILE,
+    RECORD_FILE,
+    flash_version,
+    make_current,
+    published,
+)
 from collar_sim.firmware.log.flash_log import Entry, FlashLog
 from collar_sim.firmware.log.gaps import Gaps
 from collar_sim.firmware.models.model_memory import ModelMemory
@@ -28,30 +36,9 @@ from gateway.wire.codec import decode_raw, digest
 from gateway.wire.messages import Gap, Key
 from gateway.wire.topics import Kind
 
-FLASH_FILE = "flash.sqlite"
-RECORD_FILE = "published.sqlite"
-LOCK_FILE = "flash.lock"
-FLASH_VERSION = 2  # kept as ``user_version``; the first release left it 0
 LOG_BYTES = 262_144  # payload a collar keeps: about a day, in a corner of an 8 MB NOR flash
 MIN_LOG_BYTES = 16_384  # the largest message must fit
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS collar (
-    number INTEGER PRIMARY KEY, collar_id TEXT NOT NULL UNIQUE, boot INTEGER NOT NULL,
-    last_boot INTEGER, last_seq INTEGER, acked_boot INTEGER, acked_seq INTEGER,
-    acked INTEGER NOT NULL DEFAULT 0, overwritten INTEGER NOT NULL DEFAULT 0,
-    gaps BLOB, dropped BLOB);
-CREATE TABLE IF NOT EXISTS log (
-    number INTEGER NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
-    payload BLOB NOT NULL, PRIMARY KEY (number, boot, seq)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS nvm (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS record.published (
-    collar_id TEXT NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
-    observed_at TEXT NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (collar_id, boot, seq)
-    ) WITHOUT ROWID;
-"""
-ADDED_IN_2 = ("gaps", "dropped")
-"""Columns of the collars, msgpack: what a full log let go of, and how many of each kind."""
 INSERT_LOG = "INSERT INTO log VALUES (?, ?, ?, ?, ?)"
 INSERT_RECORD = "INSERT OR IGNORE INTO record.published VALUES (?, ?, ?, ?, ?, ?)"
 DELETE_LOG = "DELETE FROM log WHERE number = ? AND (boot, seq) <= (?, ?)"
@@ -101,9 +88,7 @@ class Flash:
             db.execute("ATTACH ? AS record", (str(folder / RECORD_FILE),))
             db.execute("PRAGMA record.journal_mode = WAL")
             db.execute("PRAGMA record.synchronous = NORMAL")
-            db.executescript(SCHEMA)
-            _migrate(db)
-            db.execute(f"PRAGMA main.user_version = {FLASH_VERSION}")
+            make_current(db)
             yield cls(db)
         except sqlite3.Error as error:
             raise FlashError(f"{folder / FLASH_FILE}: {error}") from error
@@ -170,8 +155,7 @@ class Flash:
 
     def published(self) -> dict[str, int]:
         """Distinct messages ever written, by kind."""
-        rows = self._db.execute("SELECT kind, count(*) FROM record.published GROUP BY kind")
-        return {str(kind): int(count) for kind, count in rows}
+        return published(self._db)
 
     def _insert(self, log: FlashLog, entries: list[Entry]) -> None:
         self._db.executemany(
@@ -223,26 +207,6 @@ class Flash:
             msgspec.msgpack.decode(dropped, type=dict[str, int]) if dropped else ()
         )
         return log
-
-
-def flash_version(folder: Path) -> int:
-    """The version of the flash in a folder; 0 for the first release's, and where there is none.
-
-    Raises:
-        sqlite3.Error: The file is no flash, or locked.
-    """
-    if not (folder / FLASH_FILE).exists():
-        return 0
-    with closing(sqlite3.connect(folder / FLASH_FILE, timeout=0.5)) as db:
-        return int(db.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _migrate(db: sqlite3.Connection) -> None:
-    """Bring the file of an earlier version to this one."""
-    have = {row[1] for row in db.execute("PRAGMA main.table_info(collar)")}
-    for column in ADDED_IN_2:
-        if column not in have:
-            db.execute(f"ALTER TABLE collar ADD COLUMN {column} BLOB")
 
 
 def _record(collar_id: str, entry: Entry) -> tuple[str, int, int, str, str, bytes]:
