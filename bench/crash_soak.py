@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from bench.report import Figure, run
-from bench.soak import Make, soak
+from tests.system.soak import Make, soak
 
 ROUNDS = int(os.environ.get("SOAK", "5"))
 SEED = int(os.environ.get("SOAK_SEED", "1"))

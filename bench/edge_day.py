@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import plugins
-from bench.mosquitto import Mosquitto
 from bench.wire_meter import WireMeter, metered
 from collar_sim.assembly import Assembly, EngineChoice, FleetOptions, assemble
 from collar_sim.duty import PowerChange
@@ -40,6 +39,7 @@ from gateway.wire.uplink import EnrolledCollar, Registry
 from gateway.wire.windows import ACC_G_PER_LSB, GYR_DPS_PER_LSB, pack
 from pawmesh.deployment.certificates import certify_broker, make_authority
 from pawmesh.embedded.ports import free_ports
+from tests.system.mosquitto import Mosquitto
 
 SITE, COLLAR_ID = "home", "collar-1"
 BEGIN_AT = datetime(2024, 5, 6, tzinfo=UTC)

@@ -21,8 +21,6 @@ from pathlib import Path
 
 import psutil
 
-from bench.fleet_kit import gateway_part, register, workers_of
-from bench.mosquitto import Mosquitto
 from bench.report import Figure, run
 from collar_sim.report import Report
 from pawmesh.embedded.ports import free_ports
@@ -30,6 +28,8 @@ from pawmesh.embedded.process import Supervisor
 from pawmesh.provision import CollarKeys
 from pawmesh.sim.outcome import outcome_of
 from pawmesh.sim.workforce import Worker, Workforce
+from tests.system.fleet_kit import gateway_part, register, workers_of
+from tests.system.mosquitto import Mosquitto
 
 CORES = 2
 MINUTES = float(os.environ.get("FLEET_MINUTES", "2"))
@@ -142,12 +142,16 @@ async def _hold(
         _require_running(ended)
         if time.monotonic() - began_s > START_S:
             raise RuntimeError(f"not in step after {START_S:.0f} s: {_standing(workers)}")
+        if int(time.monotonic()) % 10 == 0:
+            _tell(_standing(workers))
         await asyncio.sleep(1)
     found.start_s = time.monotonic() - began_s
     before, then_s, then_at = _load(workers, supervisor), time.monotonic(), _reached(workers)
     while time.monotonic() - then_s < MINUTES * 60:
         _require_running(ended)
         await asyncio.sleep(1)
+        if int(time.monotonic()) % 10 == 0:
+            _tell(_standing(workers))
         found.late_s = max(found.late_s, *map(_late_s, workers))
     simulated_s = (_reached(workers) - then_at).total_seconds()
     used = _load(workers, supervisor) - before
@@ -170,6 +174,7 @@ async def _sprint(workers: Sequence[Worker], ended: asyncio.Task[None]) -> float
 async def _next(workers: Sequence[Worker], ended: asyncio.Task[None]) -> None:
     """Return when all have got further."""
     reached = _reached(workers)
+    _tell(_standing(workers))
     while _reached(workers) == reached:
         _require_running(ended)
         await asyncio.sleep(0.2)
@@ -180,14 +185,24 @@ def _working(workers: list[Worker]) -> Generator[tuple[Workforce, asyncio.Task[N
     workforce = Workforce(
         workers,
         on_pulse=lambda: None,
-        on_line=lambda line: print(line, file=sys.stderr) if "error" in line else None,
-        on_death=lambda worker: None,
+        on_line=_tell_if_grave,
+        on_death=lambda worker: _tell(f"part {worker.name} {worker.died}"),
     )
     task = asyncio.create_task(workforce.run())
     try:
         yield workforce, task
     finally:
         task.cancel()
+
+
+def _tell(line: str) -> None:
+    """On stderr, for whoever waits: a fleet takes minutes."""
+    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
+
+
+def _tell_if_grave(line: str) -> None:
+    if '"info"' not in line:
+        _tell(line)
 
 
 def _require_running(ended: asyncio.Task[None]) -> None:

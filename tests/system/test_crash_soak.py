@@ -10,7 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from bench.soak import (
+from pawmesh.demo import wait_until_settled
+from pawmesh.house import require
+from pawmesh.platform import Platform
+from pawmesh.reckoning import TIME_TABLES, Reckoning
+from tests.system.soak import (
     BEGAN_AGO,
     Fleet,
     Make,
@@ -21,10 +25,6 @@ from bench.soak import (
     sharing_home,
     soak,
 )
-from pawmesh.demo import wait_until_settled
-from pawmesh.house import require
-from pawmesh.platform import Platform
-from pawmesh.reckoning import TIME_TABLES, Reckoning
 
 pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.timeout(3_600)]
 

@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.mosquitto import Mosquitto
 from gateway.wire.session import BrokerUrl
 from pawmesh.embedded.broker import Broker
 from pawmesh.embedded.ports import free_ports
 from tests.system.home import Home, enrolled, until
 from tests.system.household import Acknowledger, Simulator, write_fleet
+from tests.system.mosquitto import Mosquitto
 
 Key = tuple[str, int, int]
 BROKERS = {"iotcore": Broker, "mosquitto": Mosquitto}

@@ -18,7 +18,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import plugins
-from bench.soak import eventually
 from collar_sim.firmware.models.classifier import LiteRtClassifier
 from gateway.wire.release import Release
 from gateway.wire.uplink import CONTENT_TYPE, ModelPackage, pack_body
@@ -29,6 +28,7 @@ from pawmesh.platform import Plan, Platform, running_platform
 from plugins.sdk.features import prepare as inputs_of
 from plugins.sdk.golden import golden_windows, packed
 from plugins.sdk.package import Package
+from tests.system.soak import eventually
 
 pytestmark = pytest.mark.xdist_group("platform")
 

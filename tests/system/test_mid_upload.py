@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import plugins
-from bench.mosquitto import Mosquitto
 from collar_sim.assembly import Assembly, EngineChoice, FleetOptions, assemble
 from collar_sim.duty import PowerChange
 from collar_sim.firmware.log.flash import Flash
@@ -19,6 +18,7 @@ from gateway.wire.topics import Kind
 from pawmesh.embedded.ports import free_ports
 from tests.system.home import SITE, Home, enrolled, until
 from tests.system.household import write_fleet
+from tests.system.mosquitto import Mosquitto
 
 FIX = {"lat_deg": 48.1, "lon_deg": 11.5, "accuracy_m": 3.0}
 CONNACK, SUBACK = 2, 9

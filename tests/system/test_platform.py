@@ -19,12 +19,12 @@ import psycopg
 import pytest
 from cyclopts import App
 
-from bench.mosquitto import Mosquitto
 from pawmesh.cli import app
 from pawmesh.embedded.ports import free_ports, is_free, recall
 from pawmesh.embedded.process import Part, Supervisor
 from pawmesh.errors import IncompatibleData, NoAccess, PortInUse
 from pawmesh.house import House, require
+from tests.system.mosquitto import Mosquitto
 
 pytestmark = pytest.mark.xdist_group("platform")
 

@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from bench.mosquitto import Mosquitto
 from gateway.wire.session import BrokerUrl, connect
 from pawmesh.embedded.ports import free_ports
+from tests.system.mosquitto import Mosquitto
 
 
 async def test_what_the_broker_has_no_room_for_waits_and_keeps_its_order(tmp_path: Path):

@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench.fleet_kit import gateway_part, register, workers_of
-from bench.mosquitto import Mosquitto
 from pawmesh.embedded.ports import free_ports
 from pawmesh.embedded.process import Supervisor
 from pawmesh.provision import CollarKeys
 from pawmesh.sim.outcome import Outcome, outcome_of
 from pawmesh.sim.workforce import Worker, Workforce
+from tests.system.fleet_kit import gateway_part, register, workers_of
 from tests.system.household import START_AT, Acknowledger
+from tests.system.mosquitto import Mosquitto
 
 COLLARS, PARTS = 300, 3
 

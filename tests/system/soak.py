@@ -22,13 +22,13 @@ from pathlib import Path
 
 import httpx2
 
-from bench.mosquitto import Mosquitto
 from pawmesh.demo import prepare, wait_until_settled
 from pawmesh.embedded.ports import free_ports
 from pawmesh.embedded.process import Part
 from pawmesh.house import House
 from pawmesh.platform import Plan, Platform, running_platform
 from pawmesh.reckoning import Reckoning, reckon
+from tests.system.mosquitto import Mosquitto
 
 COLLARS = 10
 BEGAN_AGO = timedelta(days=20)  # room for a long soak at SPEED before the simulated present

@@ -12,7 +12,7 @@ from pawmesh.embedded.server import Server
 from pawmesh.errors import MissingInstall
 
 USER = "pawmesh"
-# mosquitto's defaults lose acknowledged messages in bursts, see FINDINGS.md
+# mosquitto's defaults lose acknowledged messages in bursts when it is killed
 SETTINGS = """\
 listener {port} 127.0.0.1
 allow_anonymous false
