@@ -26,6 +26,7 @@ from collar_sim.firmware.log.sealer import SealingKey
 from collar_sim.firmware.minute import SENSOR_FAULT, Draft
 from collar_sim.firmware.models.slots import ModelSlots
 from collar_sim.firmware.power.gauge import Worked
+from collar_sim.firmware.sensing.positioning import ALERT_S
 from collar_sim.firmware.sensing.sensor_check import SensorWatch, sound_seconds, without
 from collar_sim.fleet_file import Member
 from collar_sim.production import FleetMinute, Production
@@ -210,6 +211,23 @@ class TestPower:
         assert said([lost], "c2") == said([unlike], "c2")
         assert lost.carried == unlike.carried
 
+    def test_a_boot_knows_of_no_fault_and_of_no_satellite(self) -> None:
+        broken = Fault(kind=FaultKind.IMU_NAN, after_s=240, for_s=90)
+        crash = Fault(kind=FaultKind.REBOOT, after_s=300, for_s=5)
+        minutes = live([wearer(1, broken, crash, scenario=Scenario.ESCAPE)], 7)
+        told = [
+            (each.kind, (each.release_at - AT).total_seconds(), each.fields)
+            for each in said(minutes, "c1")
+            if isinstance(each, Draft)
+        ]
+        faults = [(at_s, f["duration_s"]) for _, at_s, f in told if f.get("name") == SENSOR_FAULT]
+        assert faults == [(241.0, 0.0), (306.0, 0.0), (360.0, 25.0)]
+        fixes_s = [at_s for kind, at_s, _ in told if kind is Kind.FIX]
+        after_s = [at_s for at_s in fixes_s if at_s > 300]
+        assert 300 - max(set(fixes_s) - set(after_s)) <= ALERT_S
+        assert min(after_s) - 305 > 3 * ALERT_S, "a cold start"
+        assert after_s[1] - after_s[0] == ALERT_S
+
     def test_what_it_did_not_live_to_say_is_not_paid(self, monkeypatch: pytest.MonkeyPatch) -> None:
         one = wearer(1, Fault(kind=FaultKind.REBOOT, after_s=55, for_s=30))
         paid: list[Draft] = []
@@ -239,15 +257,17 @@ class TestPower:
 
 
 class TestClock:
-    def test_messages_follow_the_clock_and_say_how_sure_it_is(self, collar: Collar) -> None:
-        ahead = Fault(kind=FaultKind.CLOCK_JUMP, after_s=60, for_s=60, size_s=7_200)
-        collar.clock.jumps = Faults([ahead], AT).jumps
+    @pytest.mark.parametrize("size_s", [7_200, -7_200])
+    def test_messages_follow_the_clock_and_say_how_sure_it_is(
+        self, collar: Collar, size_s: int
+    ) -> None:
+        jump = Fault(kind=FaultKind.CLOCK_JUMP, after_s=60, for_s=60, size_s=size_s)
+        collar.clock.jumps = Faults([jump], AT).jumps
         for minute in range(3):
             at = AT + timedelta(minutes=minute, seconds=1)
             collar.say(Draft(at, Kind.EVENT, at, {"name": "scratch", "confidence": 1.0}))
         told = [msgspec.msgpack.decode(collar.flash[n].payload, type=Event) for n in range(3)]
-        hours = [(each.observed_at - AT).total_seconds() // 3_600 for each in told]
-        assert hours == [0, 2, 0]
+        assert [(each.observed_at - AT).total_seconds() for each in told] == [1, 61 + size_s, 121]
         assert [each.clock for each in told] == ["network", "rtc", "network"]
         assert [each.uptime_s for each in told] == [1.0, 61.0, 121.0], "no jump changes it"
 
