@@ -3,19 +3,38 @@
 import asyncio
 import sqlite3
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from gateway.wire.codec import MSGPACK, encode
-from gateway.wire.messages import Desired
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from collar_sim.firmware.collar import Collar
+from collar_sim.firmware.link.downlink import Downlink
+from collar_sim.firmware.link.link import Link
+from collar_sim.firmware.link.uplink import Uplink
+from collar_sim.firmware.link.uploads import Uploads
+from collar_sim.firmware.log.flash import Flash
+from collar_sim.firmware.log.flash_log import FlashLog
+from collar_sim.firmware.log.sealer import SealingKey
+from collar_sim.firmware.minute import Draft
+from collar_sim.firmware.models.update import Standing
+from gateway.wire.codec import MSGPACK, decode, encode
+from gateway.wire.dictionary import NEWEST
+from gateway.wire.errors import RejectReason
+from gateway.wire.messages import Ack, Batch, Desired
 from gateway.wire.session import BrokerUrl, Delivery, Session, connect
 from gateway.wire.topics import UPLINK_KINDS, Kind, Topic, site_filter
 from pawmesh.embedded.broker import Broker
 from pawmesh.embedded.ports import free_ports
-from tests.system.home import enrolled, running_home
-from tests.system.household import SITE, START_AT, Acknowledger, Simulator, write_fleet
+from tests.system.home import enrolled, running_home, until
+from tests.system.household import SITE, Acknowledger, Simulator, write_fleet
 
 NIGHT = "2026-05-01T00:30:00Z"
+AT = datetime(2026, 5, 1, 8, tzinfo=UTC)
+ROUNDS, EPOCHS = 3, 10
 FAST = ("--start-at", NIGHT, "--history", "0", "--radio-loss", "0")
 
 
@@ -67,34 +86,86 @@ async def _count(session: Session, packets: Counter[tuple[str, Kind]]) -> None:
 class Older(Acknowledger):
     """A gateway of 0.2: it has no word for some kinds, and cannot read their keys."""
 
+    said: Mapping[str, Any] = {}
+    unknown = frozenset({Kind.POWER, Kind.BATCH})
+
     def _take(self, session: Session, batch: list[Delivery]) -> None:
         parsed = [(Topic.parse(delivery.topic), delivery) for delivery in batch]
         for topic, delivery in parsed:
             delivery.settle()
             if topic.kind is Kind.STATUS:
-                desired = encode(Desired(collar_id=topic.collar_id, version=1))
+                desired = encode(Desired(collar_id=topic.collar_id, version=1, **self.said))
                 text = str(Topic(SITE, topic.collar_id, Kind.DESIRED))
                 session.publish(text, desired, content_type=MSGPACK)
-        known = UPLINK_KINDS - {Kind.POWER, Kind.BATCH}
+        known = UPLINK_KINDS - self.unknown
         super()._take(session, [delivery for topic, delivery in parsed if topic.kind in known])
 
 
+class Unopening(Older):
+    """A gateway that says it opens batches, and more than this firmware can pack; and cannot."""
+
+    said: Mapping[str, Any] = {"batches": True, "dictionary": 200}
+    unknown = frozenset({Kind.BATCH})
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.dictionaries: list[int] = []
+
+    def _take(self, session: Session, batch: list[Delivery]) -> None:
+        for delivery in batch:
+            topic = Topic.parse(delivery.topic)
+            if topic.kind is Kind.BATCH:
+                message = decode(topic, delivery.payload, delivery.content_type).message
+                assert isinstance(message, Batch)
+                self.dictionaries.append(message.dictionary)
+                ack = Ack(collar_id=topic.collar_id, refused=[f"{RejectReason.UNOPENED}: torn"])
+                session.publish(str(Topic(SITE, topic.collar_id, Kind.ACK)), encode(ack), qos=0)
+        super()._take(session, batch)
+
+
 async def test_an_older_gateway_gets_all_that_it_knows(tmp_path: Path) -> None:
-    write_fleet(tmp_path / "fleet.json", 1)
     with Broker(tmp_path / "broker", free_ports(1)[0]).running() as url:
         gateway = Older(url)
-        task = asyncio.create_task(gateway.run())
+        log = await _tell(gateway, tmp_path / "flash")
+    assert log.dropped == {"power": ROUNDS}
+    assert len(gateway.held) == log.acked == log.end - ROUNDS
+
+
+async def test_what_a_gateway_cannot_open_it_is_told_message_by_message(tmp_path: Path) -> None:
+    with Broker(tmp_path / "broker", free_ports(1)[0]).running() as url:
+        gateway = Unopening(url)
+        log = await _tell(gateway, tmp_path / "flash")
+    assert len(gateway.held) == log.acked == log.end
+    assert gateway.dictionaries == [NEWEST], "one batch, and no other in this session"
+
+
+async def _tell(gateway: Older, folder: Path) -> FlashLog:
+    """Have a collar that saves tell it some epochs, several times; returns what it remembers."""
+    key = SealingKey(Ed25519PrivateKey.generate(), bytes(32))
+    with Flash.open(folder) as flash:
+        flash.boot(["c0"])
+        log, at = flash.logs["c0"], AT
+        collar = Collar(log, key, at, Uploads(timedelta(minutes=10)))
+        collar.be_born([])
+        flash.commit()
+        downlink = Downlink(SITE, collar, flash.models, Standing("c0", None))
+        uplink = Uplink(Link(gateway.broker, SITE), collar, downlink=downlink)
+        running = [asyncio.create_task(each.run()) for each in (gateway, uplink)]
         try:
-            sim = Simulator(
-                tmp_path, url, "--start-at", START_AT, "--history", "65m", "--radio-loss", "0",
-                "--speed", "60", "--duration", "3s", "--upload-every", "2m",
-            )  # fmt: skip
-            await sim.start()
-            report = await sim.finish()
+            await until(lambda: collar.opens_batches is not None)
+            for _ in range(ROUNDS):
+                collar.say(Draft(at, Kind.POWER, at, {"period_s": 3600.0, "battery_pct": 50.0}))
+                for _ in range(EPOCHS):
+                    at += timedelta(minutes=1)
+                    collar.say(Draft(at, Kind.EPOCH, at, {"seconds": {"rest": 60.0}}))
+                flash.commit()
+                assert collar.lets_go(at, at_once=False)
+                uplink.wake()
+                async with asyncio.timeout(8):  # less than the patience of who hears nothing
+                    while len(log):  # noqa: ASYNC110 - of another task
+                        await asyncio.sleep(0.01)
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-    assert report["owed"] == 0
-    assert report["by_kind"]["power"] >= 1
-    assert report["overwritten"] == report["by_kind"]["power"]
-    assert len(gateway.held) == report["published"] - report["by_kind"]["power"]
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        return log
