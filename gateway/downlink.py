@@ -35,8 +35,8 @@ class Downlink:
             return False
         try:
             topic = str(Topic(self._household.registry.site, collar_id, kind))
-            if kind is Kind.ACK:  # the commonest of all: no more than it needs
-                self.session.publish(topic, payload, qos=0)  # the next one says it again
+            if kind is Kind.ACK:  # the commonest of all, and the next one says it again: a PUBACK
+                self.session.publish(topic, payload, qos=0)  # would cost a collar more than it
             else:
                 self.session.publish(topic, payload, content_type=form)
         except SessionLost:

@@ -135,11 +135,15 @@ class Session:
         """Wait until the connection ends."""
         await self._lost.wait()
 
-    async def subscribe(self, *topic_filters: str, qos: int = 1) -> None:
-        """Subscribe to all of them in one packet, and return when the broker agreed."""
+    async def subscribe(self, *topic_filters: str, qos: int = 1, echo: bool = True) -> None:
+        """Subscribe to all of them in one packet, and return when the broker agreed.
+
+        Without ``echo``, what we publish ourselves does not come back to us; the embedded broker
+        does not know how to do that (MQTT 5 calls it No Local), and sends it all the same.
+        """
         self._require_connection()
         mid = self._client.subscribe(
-            [gmqtt.Subscription(topic_filter, qos=qos) for topic_filter in topic_filters]
+            [gmqtt.Subscription(each, qos=qos, no_local=not echo) for each in topic_filters]
         )
         agreed = self._subscribed.setdefault(mid, asyncio.get_running_loop().create_future())
         await self._or_lost(agreed)

@@ -26,3 +26,17 @@ async def test_what_the_broker_has_no_room_for_waits_and_keeps_its_order(tmp_pat
                     if len(heard) >= 1_500:
                         break
     assert heard == list(range(1_500))
+
+
+async def test_without_echo_what_we_say_does_not_come_back(tmp_path: Path):
+    with Mosquitto(tmp_path / "mosquitto", free_ports(1)[0]).running() as url:
+        broker = BrokerUrl.parse(url)
+        async with connect(broker, "gateway") as gateway, connect(broker, "collar") as collar:
+            await gateway.subscribe("home/+", echo=False)
+            gateway.publish("home/ack", b"ours")
+            await gateway.drained()
+            collar.publish("home/epoch", b"theirs")
+            async with asyncio.timeout(10):
+                async for batch in gateway.batches(10, 0.0):
+                    assert [each.topic for each in batch] == ["home/epoch"]
+                    break
