@@ -13,16 +13,16 @@ from datetime import UTC, datetime
 import msgspec
 import structlog
 
-from gateway.ingest.dating import OWN
+from gateway.ingest.dating import OWN, Basis
 from gateway.metrics import QUEUED, REJECTED, WITHHELD
 from gateway.registry import Household
 from gateway.store import Store, from_us, to_us
 from gateway.store.store import count
 from gateway.wire import seal as sealing
 from gateway.wire.codec import decode, decode_raw
-from gateway.wire.errors import Rejected, RejectReason, WrongSeal
+from gateway.wire.errors import RejectReason, WrongSeal
 from gateway.wire.grants import STREAM_OF, Grant
-from gateway.wire.messages import Message, Seal
+from gateway.wire.messages import Seal
 from gateway.wire.topics import Kind, Topic
 from gateway.wire.uplink import Row
 
@@ -142,15 +142,6 @@ class ConsentFilter:
         WITHHELD.inc(shareable - len(granted))
         return len(granted)
 
-    def _is_misdated(self, row: sqlite3.Row) -> bool:
-        """Whether the gateway knows better when this was than its collar's clock did."""
-        topic = Topic(self._household.registry.site, row["collar_id"], Kind(row["kind"]))
-        try:
-            message = decode(topic, row["payload"], row["content_type"]).message
-        except Rejected:  # kept by a version that understood it
-            return True
-        return isinstance(message, Message) and to_us(message.observed_at) != row["observed_us"]
-
     def _disclose(self, message: sqlite3.Row, proof: Proof | None, now: datetime) -> Row | None:
         kind = Kind(message["kind"])
         observed_at = from_us(message["observed_us"])
@@ -162,7 +153,7 @@ class ConsentFilter:
         if kind not in STREAM_OF or not grants:
             return None
         fields = decode_raw(message["payload"], message["content_type"])
-        if fields.get("clock") in OWN and self._is_misdated(message):
+        if fields.get("clock") in OWN and message["basis"] != Basis.CLOCK:
             return None  # who reads it there would file it by the collar's own date
         leaves = sealing.leaves_of(kind, fields)
         grant, granted = _widest(grants, kind, set(leaves) - {sealing.HEADER})

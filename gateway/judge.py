@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 import structlog
 
-from gateway.alerts import Alert, apply_finding, is_live, note_notified
+from gateway.alerts import Alert, apply_finding, is_live, note_notified, untold
 from gateway.host import FaultKind, PluginFault, PluginHost, PluginState
+from gateway.ingest.dating import Basis
 from gateway.metrics import PLUGIN_FAULTS
 from gateway.registry import Household
 from gateway.store import Store, from_us, to_us
@@ -39,6 +40,18 @@ class Seen:
     records: dict[Input, list[Record]] = field(default_factory=dict[Input, list[Record]])
     received_us: dict[datetime, int] = field(default_factory=dict[datetime, int])
     """When the message observed at an instant was received."""
+    undated: set[datetime] = field(default_factory=set[datetime])
+    """Instants of which only so much is known that they are over; see `Basis.BACKLOG`."""
+
+    def tells_of_now(self, observed_at: datetime, received_at: datetime) -> bool:
+        """Whether an instant is fresh enough to disturb someone."""
+        return observed_at not in self.undated and is_live(observed_at, received_at)
+
+    @property
+    def live_us(self) -> int | None:
+        """When the last message that tells of now was received."""
+        live = (us for at, us in self.received_us.items() if self.tells_of_now(at, from_us(us)))
+        return max(live, default=None)
 
 
 @dataclass(slots=True)
@@ -144,6 +157,8 @@ class Judge:
         record = Record(observed_at, msgspec.structs.asdict(message))
         seen.records.setdefault(STREAMS[kind], []).append(record)
         seen.received_us[observed_at] = row["received_us"]
+        if row["basis"] == Basis.BACKLOG:
+            seen.undated.add(observed_at)
 
     def _inputs(self, pet_id: str, news: News) -> Inputs:
         return Inputs(
@@ -170,13 +185,19 @@ class Judge:
                 log.warning("plugin.failed", plugin_id=self._id, pet_id=pet_id, why=str(outcome))
                 continue
             seen = news.pets[pet_id]
-            latest_us = max(seen.received_us.values())
+            latest_us, name = max(seen.received_us.values()), self._pet_name(pet_id)
             for finding in outcome.findings:
-                name = self._pet_name(pet_id)
                 alert = apply_finding(db, self._id, pet_id, name, finding, now)
                 received_at = from_us(seen.received_us.get(finding.observed_at, latest_us))
-                if alert is not None and is_live(finding.observed_at, received_at):
+                if alert is not None and seen.tells_of_now(finding.observed_at, received_at):
                     live.append((alert, received_at))
+            if seen.live_us is not None:
+                told = {alert.alert_id for alert, _ in live}
+                live += [
+                    (alert, from_us(seen.live_us))
+                    for alert in untold(db, self._id, pet_id, name, now)
+                    if alert.alert_id not in told
+                ]
             for each in outcome.observations:
                 db.execute(
                     """INSERT INTO observation VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET

@@ -134,7 +134,7 @@ def _status(db: sqlite3.Connection, household: Household, plugins: dict[str, str
                FROM plugin_cursor"""
         ).fetchone()[0]
         or 0,
-        lost=db.execute("SELECT coalesce(sum(lost), 0) FROM contiguity").fetchone()[0],
+        lost=int(db.execute("SELECT total(lost) FROM contiguity").fetchone()[0]),
         labels_queued=count_queued(db),
         deliveries_open=count_open(db),
         reports_queued=count_unreported(db),

@@ -1,24 +1,27 @@
-"""What of a batch may come in: valid messages of enrolled collars; of the others, why not."""
+"""What of a list of deliveries may come in: valid messages of enrolled collars; else, why not."""
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
 
-from gateway.ingest.dating import Dating
+from gateway.ingest.dating import FUTURE, Basis, Dating, Filed
 from gateway.ingest.rejected import KEPT_TOPIC, Refused
 from gateway.registry import Household
 from gateway.wire.batch import opened
 from gateway.wire.codec import JSON, content_type_of, decode, salvage_key
 from gateway.wire.errors import Rejected, RejectReason, UnknownKind
-from gateway.wire.messages import MAX_FUTURE_S, MESSAGES, Message, ModelAnswer, Status
+from gateway.wire.messages import MESSAGES, Message, ModelAnswer, Status
 from gateway.wire.session import Delivery
 from gateway.wire.topics import UNKEYED_KINDS, UPLINK_KINDS, Kind, Topic
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+BATCH_LIMIT = 1_000  # messages a commit, and at most one opened batch more
 WARN_EVERY_S = 60.0  # of each reason
 
 
@@ -29,7 +32,7 @@ class Admitted:
     delivery: Delivery
     topic: Topic
     message: Message
-    filed_at: datetime
+    filed: Filed
     """When it was observed, as far as is known; see `Dating`."""
     extra: dict[str, Any] | None
     content_type: str
@@ -51,60 +54,100 @@ class Heard:
 
 @dataclass(slots=True)
 class Sorted:
-    """One batch of deliveries, judged."""
+    """Deliveries of one commit, judged."""
 
+    deliveries: list[Delivery] = field(default_factory=list[Delivery])
     admitted: list[Admitted] = field(default_factory=list[Admitted])
     refused: list[Refused] = field(default_factory=list[Refused])
     statuses: list[Status] = field(default_factory=list[Status])
     heard: Heard = field(default_factory=Heard)
 
+    def one_by_one(self) -> "Iterator[Sorted]":
+        """The same, each in a commit of its own; all are heard together."""
+        for admitted in self.admitted:
+            yield Sorted(admitted=[admitted], heard=self.heard)
+        for refused in self.refused:
+            yield Sorted(refused=[refused], heard=self.heard)
+        for status in self.statuses:
+            yield Sorted(statuses=[status], heard=self.heard)
+
 
 class Admission:
-    """Judges what arrives."""
+    """Judges what arrives. No message can end it: what fails unforeseen is refused, and logged."""
 
-    def __init__(self, household: Household) -> None:
+    def __init__(self, household: Household, dating: Dating) -> None:
         self._household = household
-        self._dating = Dating()
+        self._dating = dating
         self._warned: dict[RejectReason, float] = {}
 
-    def judge(self, batch: list[Delivery], received_at: datetime) -> Sorted:
-        """Sort a batch by what is to become of each delivery."""
+    def judge(self, deliveries: list[Delivery], received_at: datetime) -> Sorted:
+        """Sort the first of these, one commit's worth, by what is to become of each."""
         judged = Sorted()
-        for delivery in batch:
-            topic = None
-            try:
-                topic = Topic.parse(delivery.topic)
-                if topic.kind in UPLINK_KINDS:  # our own acknowledgements come back to us
-                    self._admit(judged, delivery, topic, received_at)
-            except Rejected as error:
-                judged.refused.append(self._refuse(delivery, topic, error))
+        for delivery in deliveries:
+            if len(judged.admitted) + len(judged.refused) >= BATCH_LIMIT:
+                break  # a packet may hold hundreds
+            judged.deliveries.append(delivery)
+            self._sort(judged, delivery, partial(self._admit_packet, judged, received_at))
+        heard, judged.admitted = judged.admitted, []
+        for each in heard:
+            self._sort(judged, each.delivery, partial(self._file, judged, received_at, each))
         return judged
 
-    def _open(self, judged: Sorted, carrier: Delivery, topic: Topic, received_at: datetime) -> None:
+    def refuse(self, delivery: Delivery, topic: Topic | None, error: Rejected) -> Refused:
+        """What is kept of a message that may not come in."""
+        collar_id = topic.collar_id if topic else None
+        if isinstance(error, UnknownKind):  # of a newer collar: it shall not wait for us for ever
+            collar_id = error.collar_id
+        if collar_id not in self._household.collars:
+            collar_id = None
+        key = None
+        if topic is None or topic.kind not in UNKEYED_KINDS:
+            key = salvage_key(delivery.payload, delivery.content_type, collar_id)
+        self._warn(delivery.topic[:KEPT_TOPIC], error)  # a topic may have 64 kB
+        return Refused(delivery, collar_id, key, error.reason, error.detail)
+
+    def _sort(
+        self, judged: Sorted, delivery: Delivery, admit: Callable[[Delivery, Topic], None]
+    ) -> None:
+        topic = None
+        try:
+            topic = Topic.parse(delivery.topic)
+            return admit(delivery, topic)
+        except Rejected as error:
+            why = error
+        except Exception as error:  # one message must not end the others
+            log.exception("message.failed", topic=delivery.topic[:KEPT_TOPIC])
+            why = failure(error)
+        judged.refused.append(self.refuse(delivery, topic, why))
+
+    def _admit_packet(
+        self, judged: Sorted, received_at: datetime, delivery: Delivery, topic: Topic
+    ) -> None:
+        if topic.kind is Kind.BATCH:
+            self._open(judged, received_at, delivery, topic)
+        elif topic.kind in UPLINK_KINDS:  # our own acknowledgements come back to us
+            self._admit(judged, received_at, delivery, topic)
+
+    def _open(self, judged: Sorted, received_at: datetime, carrier: Delivery, topic: Topic) -> None:
         """Judge each message of a batch as if it had come alone."""
+        self._require_enrolled(topic)
         batch, lines = opened(topic, carrier.payload, carrier.content_type)
         sent_at = batch.sent_at or carrier.sent_at
         for text, payload in lines:
-            delivery = replace(
-                carrier, topic=text, payload=payload, content_type=JSON, sent_at=sent_at
-            )
-            line = None
-            try:
-                line = Topic.parse(text)
-                if line.kind not in MESSAGES:
-                    raise Rejected(RejectReason.WRONG_TOPIC, f"a batch carries no {line.kind}")
-                self._admit(judged, delivery, line, received_at)
-            except Rejected as error:
-                judged.refused.append(self._refuse(delivery, line, error))
+            line = replace(carrier, topic=text, payload=payload, content_type=JSON, sent_at=sent_at)
+            self._sort(judged, line, partial(self._admit_line, judged, received_at))
+
+    def _admit_line(
+        self, judged: Sorted, received_at: datetime, line: Delivery, topic: Topic
+    ) -> None:
+        if topic.kind not in MESSAGES:
+            raise Rejected(RejectReason.WRONG_TOPIC, f"a batch carries no {topic.kind}")
+        self._admit(judged, received_at, line, topic)
 
     def _admit(
-        self, judged: Sorted, delivery: Delivery, topic: Topic, received_at: datetime
+        self, judged: Sorted, received_at: datetime, delivery: Delivery, topic: Topic
     ) -> None:
-        if topic.collar_id not in self._household.collars:
-            raise Rejected(RejectReason.UNKNOWN_COLLAR, f"{topic.collar_id} is not enrolled here")
-        if topic.kind is Kind.BATCH:
-            self._open(judged, delivery, topic, received_at)
-            return
+        self._require_enrolled(topic)
         decoded = decode(topic, delivery.payload, delivery.content_type)
         message = decoded.message
         if isinstance(message, Status):
@@ -114,26 +157,27 @@ class Admission:
                 raise Rejected(RejectReason.INVALID, "an answer is of its moment: do not retain it")
             judged.heard.answers.append(message)
         elif isinstance(message, Message):
-            filed_at = self._dating.filed_at(message, received_at)
-            if filed_at > received_at + timedelta(seconds=MAX_FUTURE_S):
-                at = message.observed_at.isoformat()
-                raise Rejected(RejectReason.FUTURE_DATED, f"observed_at {at} is ahead of us")
-            if not delivery.retained:
-                judged.heard.spoke.add(topic.collar_id)
+            if not delivery.retained:  # that is of another day, perhaps of another life
+                self._dating.hear(message, received_at)
             form = content_type_of(delivery.payload, delivery.content_type)
-            judged.admitted.append(
-                Admitted(delivery, topic, message, filed_at, decoded.extra, form)
-            )
+            filed = Filed(message.observed_at, Basis.CLOCK)  # until all of the list is heard
+            judged.admitted.append(Admitted(delivery, topic, message, filed, decoded.extra, form))
 
-    def _refuse(self, delivery: Delivery, topic: Topic | None, error: Rejected) -> Refused:
-        collar_id = topic.collar_id if topic else None
-        if isinstance(error, UnknownKind):  # of a newer collar: it shall not wait for us for ever
-            collar_id = error.collar_id
-        key = None
-        if topic is None or topic.kind not in UNKEYED_KINDS:
-            key = salvage_key(delivery.payload, delivery.content_type, collar_id)
-        self._warn(delivery.topic[:KEPT_TOPIC], error)  # a topic may have 64 kB
-        return Refused(delivery, collar_id, key, error.reason, error.detail)
+    def _require_enrolled(self, topic: Topic) -> None:
+        if topic.collar_id not in self._household.collars:
+            raise Rejected(RejectReason.UNKNOWN_COLLAR, f"{topic.collar_id} is not enrolled here")
+
+    def _file(
+        self, judged: Sorted, received_at: datetime, each: Admitted, delivery: Delivery, _: Topic
+    ) -> None:
+        """Date a message, now that all of its list is heard."""
+        each.filed = self._dating.file(each.message, received_at, delivery.sent_at)
+        if each.filed.at > received_at + FUTURE:
+            at = each.message.observed_at.isoformat()
+            raise Rejected(RejectReason.FUTURE_DATED, f"observed_at {at} is ahead of us")
+        judged.admitted.append(each)
+        if not delivery.retained:
+            judged.heard.spoke.add(each.topic.collar_id)
 
     def _warn(self, topic: str, error: Rejected) -> None:
         """Log a refusal, but not each of a flood: the table and the metrics hold them all."""
@@ -141,3 +185,8 @@ class Admission:
         if now - self._warned.get(error.reason, -WARN_EVERY_S) >= WARN_EVERY_S:
             self._warned[error.reason] = now
             log.warning("message.rejected", topic=topic, reason=error.reason, detail=error.detail)
+
+
+def failure(error: Exception) -> Rejected:
+    """The refusal of a message that failed where none should."""
+    return Rejected(RejectReason.INVALID, f"it failed here: {type(error).__name__}")

@@ -1,12 +1,17 @@
 """When a message is filed: at the instant that its collar names, as far as its clock can be.
 
 A clock that the network or satellites set is believed. One that runs on its own (``rtc``) or was
-never set (``unset``) is not, where this boot has said the time by a better clock before: then the
-message is dated by its uptime, which no jump changes, where the two are further apart than `DRIFT`.
-Else an unset one is filed as it is received, and nothing is filed in the future.
+never set (``unset``) is compared with ``uptime_s``, which no jump changes, where its boot has said
+the time by a better clock, before or in the same list: a collar sends what is oldest first, so who
+knows better often comes last. Where nobody knows better, the message is filed no later than it was
+received, its boot's messages as far apart as their uptimes; and it stays at home.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
 
 from gateway.wire.messages import MAX_FUTURE_S, ClockQuality, Message
 
@@ -14,41 +19,125 @@ OWN = frozenset({ClockQuality.RTC, ClockQuality.UNSET})
 """Clocks that nobody outside the collar has set."""
 FUTURE = timedelta(seconds=MAX_FUTURE_S)
 DRIFT = timedelta(seconds=60)  # a quartz of 20 ppm takes a month for it; a rounded stamp is no lie
+MAX_BOOTS = 16  # remembered of a collar; a log that spans more is filed by its own word
+MOVED = timedelta(seconds=1)  # the jitter of an honest clock: nothing to write down anew
+
+
+class Basis(StrEnum):
+    """How a message came to its date."""
+
+    CLOCK = "clock"
+    """By the collar's clock, which is believed. Only these are ever shared."""
+    UPTIME = "uptime"
+    """Reckoned from when its boot began: the collar's own date is wrong."""
+    CLAIM = "claim"
+    """By a clock of its own that nothing bears out, and nothing belies."""
+    ARRIVAL = "arrival"
+    """No later than it was received: of a collar that does not know the time."""
+    BACKLOG = "backlog"
+    """The same, of one that knows it by now: written before that, nobody knows when."""
+
+
+class Filed(NamedTuple):
+    """An instant, and how far it can be trusted."""
+
+    at: datetime
+    basis: Basis
+
+
+@dataclass(slots=True)
+class Boot:
+    """When a boot began, as far as that is known."""
+
+    began_at: datetime | None = None
+    """By a clock that somebody set."""
+    kept_at: datetime | None = None
+    """The same, as it was last written down."""
+    latest_at: datetime | None = None
+    """It cannot have begun later: something of so much uptime had been received."""
 
 
 class Dating:
-    """Knows, of each collar, when its present boot began."""
+    """Knows, of each collar's boots, when they began."""
 
     def __init__(self) -> None:
-        self._booted: dict[str, tuple[int, datetime]] = {}
+        self._boots: dict[str, dict[int, Boot]] = {}
+        self._learnt: dict[tuple[str, int], datetime] = {}
 
-    def filed_at(self, message: Message, received_at: datetime) -> datetime:
-        """The instant under which a message is kept; what it says itself is kept as well."""
-        at = message.observed_at
-        if message.clock not in OWN:
-            self._learn(message, received_at)
-            return at
-        reckoned_at = self._by_uptime(message, received_at)
-        if reckoned_at is not None:
-            at = at if abs(at - reckoned_at) <= DRIFT else reckoned_at
-        elif message.clock is ClockQuality.UNSET:
-            at = received_at
-        return min(at, received_at)
+    def restore(self, kept: Iterable[tuple[str, int, datetime]]) -> None:
+        """Know what was written down, and nothing else: collar, boot, and when it began."""
+        self._boots, self._learnt = {}, {}
+        for collar_id, boot, began_at in kept:
+            known = self._boot(collar_id, boot)
+            known.began_at = known.kept_at = began_at
 
-    def _learn(self, message: Message, received_at: datetime) -> None:
-        if not message.uptime_s or message.observed_at > received_at + FUTURE:
-            return  # strangers that know no uptime say 0; what is ahead of us will be refused
+    def learnt(self) -> dict[tuple[str, int], datetime]:
+        """When boots began, by collar and number, where that is to be written down; told once."""
+        learnt, self._learnt = self._learnt, {}
+        return learnt
+
+    def hear(self, message: Message, received_at: datetime) -> None:
+        """Learn from a message, before any of its list is filed."""
+        if not message.uptime_s:
+            return  # strangers that know no uptime say 0
         try:
-            booted_at = message.observed_at - timedelta(seconds=message.uptime_s)
+            uptime = timedelta(seconds=message.uptime_s)
+            latest_at, began_at = received_at - uptime, message.observed_at - uptime
         except OverflowError:  # before the calendar begins: nobody's boot
             return
-        self._booted[message.collar_id] = message.boot, booted_at
+        boot = self._boot(message.collar_id, message.boot)
+        boot.latest_at = min(boot.latest_at or latest_at, latest_at)
+        if message.clock in OWN or message.observed_at > received_at + FUTURE:
+            return  # what is ahead of us will be refused
+        boot.began_at = began_at
+        if boot.kept_at is None or abs(boot.kept_at - began_at) > MOVED:
+            boot.kept_at = self._learnt[message.collar_id, message.boot] = began_at
 
-    def _by_uptime(self, message: Message, received_at: datetime) -> datetime | None:
-        boot, booted_at = self._booted.get(message.collar_id, (None, received_at))
-        if not message.uptime_s or boot != message.boot:
-            return None
-        try:
-            return booted_at + timedelta(seconds=message.uptime_s)
-        except OverflowError:  # after the calendar ends
-            return None
+    def file(
+        self, message: Message, received_at: datetime, sent_at: datetime | None = None
+    ) -> Filed:
+        """The instant under which a message is kept; what it says itself is kept as well.
+
+        Args:
+            message: Whose collar was heard before, so far as it is to be believed.
+            received_at: By the gateway's clock.
+            sent_at: By the collar's, which may have been set since the message was written.
+        """
+        at = message.observed_at
+        if message.clock not in OWN:
+            return Filed(at, Basis.CLOCK)
+        boot = self._boots.get(message.collar_id, {}).get(message.boot, Boot())
+        reckoned_at = _after(boot.began_at, message.uptime_s)
+        if message.clock is ClockQuality.RTC:
+            if abs(at - (reckoned_at or received_at)) <= DRIFT and at <= received_at + FUTURE:
+                return Filed(at, Basis.CLOCK)
+            if reckoned_at is None and at <= received_at:
+                return Filed(at, Basis.CLAIM)
+        if reckoned_at is not None:
+            return Filed(min(reckoned_at, received_at), Basis.UPTIME)
+        latest_at = _after(boot.latest_at, message.uptime_s) or received_at
+        is_set_now = sent_at is not None and abs(received_at - sent_at) <= DRIFT
+        return Filed(min(latest_at, received_at), Basis.BACKLOG if is_set_now else Basis.ARRIVAL)
+
+    def _boot(self, collar_id: str, number: int) -> Boot:
+        """What is known of a boot; of so many the newest are remembered."""
+        boots = self._boots.setdefault(collar_id, {})
+        boot = boots.setdefault(number, Boot())
+        if len(boots) > MAX_BOOTS:
+            del boots[min(boots)]
+        return boot
+
+
+def _after(began_at: datetime | None, uptime_s: float) -> datetime | None:
+    """So long after a boot began; None where nobody knows, or beyond the calendar.
+
+    >>> from datetime import UTC
+    >>> _after(datetime(2026, 5, 1, tzinfo=UTC), 90.0).isoformat()
+    '2026-05-01T00:01:30+00:00'
+    """
+    if began_at is None or not uptime_s:
+        return None
+    try:
+        return began_at + timedelta(seconds=uptime_s)
+    except OverflowError:
+        return None

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 
-from gateway.ingest.contiguity import Contiguity
+from gateway.ingest.contiguity import BEFORE_ALL, Contiguity
 from gateway.wire.codec import decode, salvage_previous
 from gateway.wire.messages import Birth, Key
 from gateway.wire.topics import Kind, Topic
@@ -59,7 +59,7 @@ def previous_of(message: object) -> Key | None:
 
 
 def _save(db: sqlite3.Connection, collar_id: str, run: Contiguity) -> None:
-    if run.next is None:
+    if run.next == BEFORE_ALL:
         return
     db.execute(
         """INSERT INTO contiguity VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET

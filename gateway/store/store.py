@@ -83,7 +83,8 @@ class Store:
             result = work(self._writer)
             self._writer.execute("COMMIT")
         except BaseException:
-            self._writer.execute("ROLLBACK")
+            if self._writer.in_transaction:  # a full disk has rolled it back already
+                self._writer.execute("ROLLBACK")
             raise
         return result
 

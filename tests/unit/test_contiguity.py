@@ -1,16 +1,20 @@
 """Laws of what may be acknowledged: never more than is held or declared gone, in any order."""
 
-from dataclasses import dataclass
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.ingest import contiguity
-from gateway.ingest.contiguity import Contiguity
-from gateway.wire.messages import Key
+from gateway.ingest.contiguity import BEFORE_ALL, Contiguity
+from gateway.wire.messages import Gap, Key
 
 few = settings(max_examples=150, deadline=None)
+FAR = 2**53 - 1
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ class TestLaws:
             if index == restart_at:
                 run = Contiguity(run.next, run.acked, run.lost)
                 for old in sorted(held):
-                    if run.next is None or old >= run.next:
+                    if old >= run.next:
                         stream.held(run, old)
             held.add(key)
             stream.held(run, key)
@@ -211,13 +215,164 @@ class TestLogStart:
         run = Contiguity(Key(1, 10), Key(1, 9))
         run.hold(Key(1, 12))
         run.start_at(Key(1, 15))
-        assert (run.acked, run.next, run.lost) == (Key(1, 12), Key(1, 15), 4)
+        assert (run.acked, run.next, run.lost) == (Key(1, 12), Key(1, 13), 2)
+        run.hold(Key(1, 15))
+        assert (run.acked, run.next, run.lost) == (Key(1, 15), Key(1, 16), 4)
 
     def test_an_old_one_changes_nothing(self) -> None:
         run = Contiguity(Key(1, 10), Key(1, 9))
         for log_start in (Key(0, 99), Key(1, 0), Key(1, 10)):
             run.start_at(log_start)
         assert (run.acked, run.next, run.lost) == (Key(1, 9), Key(1, 10), 0)
+
+
+@dataclass
+class Naive:
+    """The same in so many words, with nothing remembered but what was said."""
+
+    held: dict[Key, Key | None] = field(default_factory=dict[Key, Key | None])
+    gaps: list[Gap] = field(default_factory=list[Gap])
+    log_start: Key = BEFORE_ALL
+    next: Key = BEFORE_ALL
+    acked: Key | None = None
+    lost: int = 0
+
+    def advance(self) -> None:
+        while ahead := sorted(key for key in self.held if key >= self.next):
+            here, last = self.next, ahead[-1]
+            births = {key.boot: previous for key, previous in self.held.items() if key.seq == 0}
+            gone = {gap.boot: gap.previous for gap in self.gaps if gap.first_seq == 0}
+            boots = [
+                boot
+                for boot, previous in [*gone.items(), *births.items()]
+                if here.boot < boot <= last.boot and (previous is None or previous < here)
+            ]
+            if ahead[0] == here:
+                self.acked, self.next = here, Key(here.boot, here.seq + 1)
+            elif any(gap.first <= here <= gap.last for gap in self.gaps):
+                self.lost += 1
+                self.next = Key(here.boot, here.seq + 1)
+            elif boots:
+                self.next = Key(min(boots), 0)
+            elif here < self.log_start:
+                self.next = min(self.log_start, ahead[0])
+                self.lost += self.next.seq - here.seq if self.next.boot == here.boot else 0
+            else:
+                return
+
+
+small_keys = st.builds(Key, boot=st.integers(0, 3), seq=st.integers(0, 5))
+
+
+@st.composite
+def small_gaps(draw: st.DrawFn) -> Gap:
+    boot, first, more = draw(st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 4)))
+    names = boot and not first and draw(st.booleans())
+    previous = Key(boot - 1, draw(st.integers(0, 5))) if names else None
+    return Gap(boot=boot, first_seq=first, last_seq=first + more, previous=previous)
+
+
+said = st.one_of(
+    st.tuples(st.just("hold"), small_keys, st.none() | small_keys),
+    st.tuples(st.just("declare"), st.lists(small_gaps(), max_size=4)),
+    st.tuples(st.just("start_at"), small_keys),
+)
+
+
+class TestAgainstTheNaive:
+    @few
+    @given(st.lists(said, max_size=25))
+    def test_one_sweep_does_what_one_step_after_the_other_does(
+        self, course: list[tuple[Any, ...]]
+    ) -> None:
+        run, naive = Contiguity(), Naive()
+        for name, *words in course:
+            getattr(run, name)(*words)
+            match name, words:
+                case "hold", [key, previous]:
+                    naive.held[key] = previous if key.seq == 0 else None
+                case "declare", [gaps]:
+                    naive.gaps = gaps
+                case "start_at", [log_start]:
+                    naive.log_start = log_start
+            naive.advance()
+            assert (run.acked, run.next, run.lost) == (naive.acked, naive.next, naive.lost)
+
+
+class TestHostile:
+    """What one forged status, which nobody signs, cannot do."""
+
+    def test_the_future_it_claims_retires_no_boot(self) -> None:
+        run = Contiguity(Key(1, 2), Key(1, 1))
+        run.declare([Gap(boot=FAR, first_seq=0, last_seq=FAR)])
+        run.start_at(Key(FAR, FAR))
+        for seq in range(2, 6):
+            run.hold(Key(1, seq))
+        run.start_at(Key(1, 0))  # its collar's own
+        run.hold(Key(2, 0), Key(1, 5))
+        assert (run.acked, run.lost) == (Key(2, 0), 0)
+
+    def test_a_gap_beyond_belief_is_not_believed(self) -> None:
+        run = Contiguity(Key(1, 5), Key(1, 4))
+        run.declare([Gap(boot=1, first_seq=5, last_seq=FAR)])
+        run.hold(Key(2, 0), Key(1, FAR))
+        assert (run.acked, run.lost) == (Key(1, 4), 0)
+
+    def test_what_it_says_is_replaced_and_not_kept(self) -> None:
+        run = Contiguity(Key(1, 5), Key(1, 4))
+        for boot in range(10, 10_000, 100):
+            run.declare(Gap(boot=b, first_seq=0, last_seq=0) for b in range(boot, boot + 100))
+        assert len(run._lost_births) == len(run._gaps) == 100
+        run.declare([])
+        run.hold(Key(10_000, 1))
+        assert (run.acked, run.next) == (Key(1, 4), Key(1, 5))
+
+    def test_every_second_key_declared_gone_is_one_sweep(self) -> None:
+        """Counted in steps: a pass over what is ahead for each of the gaps would be 5 million."""
+        run, steps = Contiguity(Key(1, 1), Key(1, 0)), Counter[str]()
+        for seq in range(2, 40_002, 2):
+            run.hold(Key(1, seq))
+
+        def note(_frame: object, event: str, _argument: object) -> None:
+            steps[event] += 1
+
+        sys.setprofile(note)
+        try:
+            run.declare(Gap(boot=1, first_seq=seq, last_seq=seq) for seq in range(1, 257, 2))
+        finally:
+            sys.setprofile(None)
+        assert (run.acked, run.lost) == (Key(1, 256), 128)
+        assert steps.total() < 128 * 100
+
+    def test_births_without_end_take_no_room_and_the_one_that_follows_has_it(self) -> None:
+        run = Contiguity(Key(1, 1), Key(1, 0))
+        for boot in range(3, 3_000):
+            run.hold(Key(boot, 0), Key(boot - 1, 0))
+        assert len(run._births) == contiguity.MAX_BOOTS_AHEAD
+        run.hold(Key(2, 0), Key(1, 0))
+        last = 2 + contiguity.MAX_BOOTS_AHEAD
+        assert run.acked == Key(last, 0)
+        assert not run.knows_all
+        run.hold(Key(last + 1, 0), Key(last, 0))
+        assert run.acked == Key(last + 1, 0)
+
+    def test_counts_and_late_finds_stay_within_the_store(self) -> None:
+        run = Contiguity(Key(1, 0), None, 2**62)
+        run.start_at(Key(1, FAR))
+        run.hold(Key(1, FAR))
+        assert run.lost == contiguity.MAX_LOST
+
+
+class TestLateFinds:
+    def test_only_what_was_counted_is_taken_back(self) -> None:
+        run = Contiguity(Key(1, 1), Key(1, 0))
+        run.declare([Gap(boot=1, first_seq=1, last_seq=2), Gap(boot=1, first_seq=4, last_seq=5)])
+        for seq in (3, 6):
+            run.hold(Key(1, seq))
+        assert run.lost == 4
+        for late, lost in [(0, 4), (3, 4), (1, 3), (5, 2), (6, 2), (9, 2)]:
+            run.found(Key(1, late))
+            assert run.lost == lost
 
 
 class TestRoom:

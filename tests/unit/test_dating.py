@@ -3,17 +3,21 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.ingest.dating import Dating
+from gateway.ingest.dating import DRIFT, FUTURE, MAX_BOOTS, Basis, Dating, Filed
 from gateway.wire.messages import ClockQuality, Event
 
 NOW = datetime(2026, 5, 1, 8, tzinfo=UTC)
 BOOT_AT = NOW - timedelta(hours=2)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+RTC, UNSET, NETWORK = ClockQuality.RTC, ClockQuality.UNSET, ClockQuality.NETWORK
+HOUR_S = 3_600.0
 
 
 def told(
-    clock: ClockQuality, observed_at: datetime, uptime_s: float = 3_600.0, boot: int = 1
+    clock: ClockQuality, observed_at: datetime, uptime_s: float = HOUR_S, boot: int = 1
 ) -> Event:
     return Event(
         collar_id="c1",
@@ -27,49 +31,111 @@ def told(
     )
 
 
-@pytest.mark.parametrize("clock", [ClockQuality.RTC, ClockQuality.UNSET])
-@pytest.mark.parametrize("jump_s", [-1e8, -7_200, 7_200, 1e8])
-def test_uptime_dates_what_a_clock_of_its_own_misdates(clock: ClockQuality, jump_s: float) -> None:
+@pytest.fixture
+def dating() -> Dating:
+    """Of a collar whose boot 1 has said the time by a clock that the network had set."""
     dating = Dating()
-    good = told(ClockQuality.NETWORK, BOOT_AT + timedelta(seconds=60), 60.0)
-    assert dating.filed_at(good, NOW) == good.observed_at
-    wrong = told(clock, BOOT_AT + timedelta(seconds=3_600 + jump_s))
-    assert dating.filed_at(wrong, NOW) == BOOT_AT + timedelta(hours=1)
+    dating.hear(told(NETWORK, BOOT_AT + timedelta(seconds=60), 60.0), NOW)
+    return dating
 
 
-def test_what_was_said_before_any_clock_was_right_is_filed_as_it_comes() -> None:
+class TestWhatIsKnown:
+    @pytest.mark.parametrize("clock", [RTC, UNSET])
+    @pytest.mark.parametrize("jump_s", [-1e8, -7_200, 7_200, 1e8])
+    def test_uptime_dates_what_a_clock_of_its_own_misdates(
+        self, dating: Dating, clock: ClockQuality, jump_s: float
+    ) -> None:
+        wrong = told(clock, BOOT_AT + timedelta(seconds=HOUR_S + jump_s))
+        assert dating.file(wrong, NOW) == Filed(BOOT_AT + timedelta(hours=1), Basis.UPTIME)
+
+    @pytest.mark.parametrize("off", [-DRIFT, timedelta(0), timedelta(seconds=0.37), DRIFT])
+    def test_a_quartz_that_drifts_a_little_is_believed_to_the_letter(
+        self, dating: Dating, off: timedelta
+    ) -> None:
+        said = BOOT_AT + timedelta(hours=1) + off
+        assert dating.file(told(RTC, said), NOW) == Filed(said, Basis.CLOCK)
+        beyond = said + off / 100
+        assert (dating.file(told(RTC, beyond), NOW).basis is Basis.UPTIME) == (abs(off) == DRIFT)
+
+    def test_a_stamp_some_seconds_ahead_of_us_is_no_lie(self, dating: Dating) -> None:
+        ahead = NOW + timedelta(seconds=5)
+        assert dating.file(told(RTC, ahead, 2 * HOUR_S), NOW) == Filed(ahead, Basis.CLOCK)
+        assert Dating().file(told(RTC, ahead), NOW) == Filed(ahead, Basis.CLOCK)
+
+    def test_each_boot_has_its_own_beginning_and_the_newest_are_remembered(
+        self, dating: Dating
+    ) -> None:
+        wrong = EPOCH + timedelta(days=365)
+        for boot in range(2, MAX_BOOTS + 1):
+            dating.hear(told(NETWORK, NOW, boot * 1.0, boot), NOW)
+        assert dating.file(told(RTC, wrong), NOW).basis is Basis.UPTIME
+        dating.hear(told(NETWORK, NOW, 1.0, MAX_BOOTS + 1), NOW)
+        assert dating.file(told(RTC, wrong), NOW).basis is Basis.CLAIM
+        assert dating.file(told(RTC, wrong, 1.0, 2), NOW).at == NOW - timedelta(seconds=1)
+
+    def test_what_was_written_down_is_known_after_a_restart(self, dating: Dating) -> None:
+        learnt = dating.learnt()
+        assert dating.learnt() == {}
+        again = Dating()
+        again.restore((*key, began_at) for key, began_at in learnt.items())
+        wrong = told(RTC, BOOT_AT + timedelta(hours=3))
+        assert again.file(wrong, NOW) == dating.file(wrong, NOW)
+        jitter = timedelta(milliseconds=300)
+        again.hear(told(NETWORK, BOOT_AT + timedelta(seconds=90) + jitter, 90.0), NOW)
+        assert again.learnt() == {}, "not written for each message"
+
+    def test_who_is_ahead_of_us_teaches_nothing(self) -> None:
+        dating = Dating()
+        dating.hear(told(NETWORK, NOW + 2 * FUTURE, 60.0), NOW)
+        assert dating.learnt() == {}
+        assert dating.file(told(UNSET, EPOCH), NOW).basis is Basis.ARRIVAL
+
+
+class TestWhatNobodyKnows:
+    def test_a_quartz_that_nobody_set_is_taken_at_its_word_but_not_ahead(self) -> None:
+        past, ahead = NOW - timedelta(days=3), NOW + timedelta(days=3)
+        assert Dating().file(told(RTC, past), NOW) == Filed(past, Basis.CLAIM)
+        assert Dating().file(told(RTC, ahead), NOW) == Filed(NOW, Basis.ARRIVAL)
+
+    def test_one_that_says_now_as_it_comes_is_borne_out(self) -> None:
+        said = NOW - timedelta(seconds=20)
+        assert Dating().file(told(RTC, said), NOW) == Filed(said, Basis.CLOCK)
+
+    def test_a_stranger_without_uptime_is_taken_at_its_word(self) -> None:
+        dating = Dating()
+        dating.hear(told(NETWORK, NOW - timedelta(days=1), 0.0), NOW)
+        past = NOW - timedelta(hours=3)
+        assert dating.file(told(RTC, past, 0.0), NOW) == Filed(past, Basis.CLAIM)
+        assert dating.file(told(UNSET, EPOCH, 0.0), NOW) == Filed(NOW, Basis.ARRIVAL)
+
+    @given(st.lists(st.integers(1, 10_000), min_size=1, unique=True))
+    def test_a_backlog_is_as_far_apart_as_its_uptimes_and_none_of_it_is_ahead(
+        self, uptimes_s: list[int]
+    ) -> None:
+        dating = Dating()
+        backlog = [told(UNSET, EPOCH + timedelta(seconds=up_s), up_s) for up_s in uptimes_s]
+        for message in backlog:
+            dating.hear(message, NOW)
+        for message in backlog:
+            at, basis = dating.file(message, NOW, NOW - timedelta(seconds=1))
+            assert NOW - at == timedelta(seconds=max(uptimes_s) - message.uptime_s)
+            assert basis is Basis.BACKLOG, "its collar knows by now what time it is"
+            never_set = EPOCH + timedelta(seconds=max(uptimes_s))
+            assert dating.file(message, NOW, never_set).basis is Basis.ARRIVAL
+
+
+@given(
+    st.sampled_from(ClockQuality),
+    st.datetimes(timezones=st.just(UTC)),
+    st.floats(0, 3e11),
+    st.datetimes(timezones=st.just(UTC)),
+    st.floats(0, 3e11),
+)
+def test_no_instant_and_no_uptime_leave_the_calendar(
+    clock: ClockQuality, at: datetime, uptime_s: float, other_at: datetime, other_s: float
+) -> None:
     dating = Dating()
-    assert dating.filed_at(told(ClockQuality.UNSET, EPOCH), NOW) == NOW
-    dating.filed_at(told(ClockQuality.GNSS, NOW, boot=1), NOW)
-    assert dating.filed_at(told(ClockQuality.UNSET, EPOCH, boot=2), NOW) == NOW
-
-
-def test_a_quartz_that_nobody_ever_set_right_is_taken_at_its_word_but_not_ahead() -> None:
-    dating = Dating()
-    past, ahead = NOW - timedelta(days=3), NOW + timedelta(days=3)
-    assert dating.filed_at(told(ClockQuality.RTC, past), NOW) == past
-    assert dating.filed_at(told(ClockQuality.RTC, ahead), NOW) == NOW
-
-
-def test_a_stranger_without_uptime_is_taken_at_its_word() -> None:
-    dating = Dating()
-    dating.filed_at(told(ClockQuality.NETWORK, NOW - timedelta(days=1), 0.0), NOW)
-    past = NOW - timedelta(hours=3)
-    assert dating.filed_at(told(ClockQuality.RTC, past, 0.0), NOW) == past
-
-
-def test_a_quartz_that_drifts_a_little_is_believed_to_the_letter() -> None:
-    dating = Dating()
-    dating.filed_at(told(ClockQuality.NETWORK, BOOT_AT + timedelta(seconds=60), 60.0), NOW)
-    drifted = BOOT_AT + timedelta(seconds=3_590)
-    assert dating.filed_at(told(ClockQuality.RTC, drifted), NOW) == drifted
-
-
-@pytest.mark.parametrize("uptime_s", [1.0, 1e9, 3e11])
-def test_no_instant_and_no_uptime_leave_the_calendar(uptime_s: float) -> None:
-    dating = Dating()
-    edges = [datetime.min.replace(tzinfo=UTC), NOW, datetime.max.replace(tzinfo=UTC)]
-    for clock in ClockQuality:
-        for at in edges:
-            assert isinstance(dating.filed_at(told(clock, at, uptime_s), NOW), datetime)
-    assert dating.filed_at(told(ClockQuality.UNSET, EPOCH, 60.0), NOW) <= NOW
+    dating.hear(told(NETWORK, other_at, other_s), NOW)
+    dating.hear(told(clock, at, uptime_s), NOW)
+    filed = dating.file(told(clock, at, uptime_s), NOW, other_at)
+    assert filed.at <= NOW + FUTURE or clock not in (RTC, UNSET)

@@ -1,92 +1,22 @@
 """What is refused at the door is told to the collar, and never acknowledges what is still owed."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
 
 import msgspec
 import pytest
 import pytest_asyncio
 
-from gateway.ingest import Ingest
-from gateway.registry import Household, save_registry
-from gateway.store import Store
 from gateway.wire.batch import pack
-from gateway.wire.codec import JSON, decode
-from gateway.wire.messages import MAX_PAYLOAD_BYTES, Ack, Key
-from gateway.wire.session import Delivery, Session
-from gateway.wire.topics import Kind, Topic
-from gateway.wire.uplink import EnrolledCollar, Registry
-
-AT = "2026-01-01T00:00:00Z"
-
-
-@dataclass
-class Heard:
-    """A session's sending end."""
-
-    payloads: list[bytes] = field(default_factory=list[bytes])
-
-    def publish(self, _topic: str, payload: bytes, **_: Any) -> None:
-        self.payloads.append(payload)
-
-    @property
-    def ack(self) -> Ack:
-        message = decode(Topic("home", "c1", Kind.ACK), self.payloads[-1]).message
-        assert isinstance(message, Ack)
-        return message
-
-
-class Door:
-    """An ingest over a store of its own."""
-
-    def __init__(self, store: Store, household: Household) -> None:
-        self.store, self.household = store, household
-        self.heard = Heard()
-        self.ingest = Ingest(store, household, lambda: None)
-
-    async def take(self, *messages: tuple[str, dict[str, Any]]) -> Ack:
-        done = asyncio.get_running_loop().create_future
-        batch = [
-            Delivery(
-                f"pawmesh/v1/home/c1/{kind}", msgspec.json.encode(m), JSON, None, False, done()
-            )
-            for kind, m in messages
-        ]
-        await self.ingest.take(cast(Session, self.heard), batch)
-        return self.heard.ack
-
-    async def restart(self) -> None:
-        self.ingest = Ingest(self.store, self.household, lambda: None)
-        await self.store.read(self.ingest._load)
+from gateway.wire.messages import MAX_PAYLOAD_BYTES, Key
+from gateway.wire.topics import Kind
+from tests.unit.door import AT, Door, birth, event, header, open_door
 
 
 @pytest_asyncio.fixture
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
-    collar = EnrolledCollar(
-        collar_id="c1", pet_id="p1", pet_name="Rex", assigned_at=datetime(2020, 1, 1, tzinfo=UTC)
-    )
-    async with Store.open(tmp_path / "gateway.db") as store:
-        registry = Registry(site="home", version=1, collars=[collar], grants=[])
-        await store.write(lambda db: save_registry(db, registry))
-        household = Household("home")
-        await store.read(household.load)
-        yield Door(store, household)
-
-
-def header(boot: int, seq: int, **fields: Any) -> dict[str, Any]:
-    return {"collar_id": "c1", "boot": boot, "seq": seq, "observed_at": AT} | fields
-
-
-def birth(boot: int, **fields: Any) -> tuple[str, dict[str, Any]]:
-    return "birth", header(boot, 0, hardware="h", firmware="f", **fields)
-
-
-def event(boot: int, seq: int, **fields: Any) -> tuple[str, dict[str, Any]]:
-    return "event", header(boot, seq, name="scratch", confidence=0.5) | fields
+    async with open_door(tmp_path) as door:
+        yield door
 
 
 @pytest.mark.parametrize("wrong", [{"hardware": ""}, {"observed_at": "2900-01-01T00:00:00Z"}])
@@ -117,7 +47,7 @@ async def test_whatever_was_refused_the_acknowledgement_can_be_sent(door: Door) 
     ack = await door.take(birth(1), *wrong)
     assert ack.key == Key(1, 39)
     assert len(ack.refused) == 20
-    assert len(door.heard.payloads[-1]) < MAX_PAYLOAD_BYTES
+    assert len(door.heard.payloads["c1"]) < MAX_PAYLOAD_BYTES
     assert all(text.isascii() and text.isprintable() for text in ack.refused)
 
 
