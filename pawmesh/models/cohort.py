@@ -46,8 +46,18 @@ class Roster:
         return cls(range(first), range(first, animals), range(animals, animals + strangers))
 
 
-def record(seed: int, roster: Roster, minutes: int, progress: Progress | None = None) -> Cohort:
-    """Recordings of a cohort; no animal is in two parts of it."""
+def record(
+    seed: int, roster: Roster, minutes: int, ill_min: int, progress: Progress | None = None
+) -> Cohort:
+    """Recordings of a cohort; no animal is in two parts of it.
+
+    Args:
+        seed: Of the population.
+        roster: Who has which part.
+        minutes: Of each animal.
+        ill_min: Of each stranger in its bad week.
+        progress: Is told of each animal.
+    """
     collar, harness = Wear.COLLAR, Wear.HARNESS
     busy, sick, lame = Scenario.BUSY, Scenario.SICK, Scenario.LAME_LEFT_FRONT
     plan = [
@@ -60,7 +70,7 @@ def record(seed: int, roster: Roster, minutes: int, progress: Progress | None = 
         ],
         [(roster.tune, busy, collar, minutes, TUNE_HOP_S)],
         [(roster.strangers, busy, collar, minutes, TUNE_HOP_S)],
-        [(roster.strangers, sick, collar, 2 * minutes, TUNE_HOP_S)],
+        [(roster.strangers, sick, collar, ill_min, TUNE_HOP_S)],
     ]
     total = sum(len(numbers) for part in plan for numbers, *_ in part)
     task = progress.add_task("recordings", total=total) if progress else None

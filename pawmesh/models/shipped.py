@@ -68,43 +68,47 @@ class Trained:
     """By package id; also in each folder's ``card.json``."""
 
 
-def train(
-    out: Path,
-    seed: int = 1,
-    *,
-    animals: int = 36,
-    strangers: int = 8,
-    minutes: int = 240,
-    day_min: int = DAY_MIN,
-    epochs: int = 12,
-    quiet: bool = False,
-) -> Trained:
+@dataclass(frozen=True)
+class Size:
+    """How much is simulated and learned; what ships takes the defaults."""
+
+    animals: int = 36
+    """That teach; a quarter of them only set thresholds."""
+    strangers: int = 8
+    """Animals that only judge."""
+    minutes: int = 240
+    """Recorded of each animal, and lived by a healthy stranger that judges behaviour."""
+    ill_min: int = 480
+    """Minutes of a stranger in a bad week."""
+    day_min: int = DAY_MIN
+    """Minutes of a calm day, which sets the anomaly model's threshold and judges both."""
+    epochs: int = 12
+    """Passes of the activity model; the anomaly model takes twice as many."""
+
+
+def train(out: Path, seed: int = 1, size: Size = Size(), *, quiet: bool = False) -> Trained:
     """Train both collar models and write their packages.
 
     Args:
         out: Folder that gets ``activity/`` and ``anomaly/``.
         seed: Of the population and the training.
-        animals: Training animals; a quarter of them only set thresholds.
-        strangers: Animals that only judge.
-        minutes: Recorded of each animal.
-        day_min: Minutes of a calm day, which sets the anomaly model's threshold and judges both.
-        epochs: Passes of the activity model; the anomaly model takes twice as many.
+        size: Of both.
         quiet: No progress on stderr.
     """
-    roster = Roster.of(animals, strangers)
+    roster = Roster.of(size.animals, size.strangers)
     with _progress(quiet) as progress:
-        cohort = record(seed, roster, minutes, progress)
+        cohort = record(seed, roster, size.minutes, size.ill_min, progress)
 
         def step(said: str) -> None:
             progress.update(progress.add_task(said, total=1), completed=1)
 
         step("recorded; the activity model learns")
-        act = _activity(cohort, seed, epochs)
+        act = _activity(cohort, seed, size.epochs)
         step("the anomaly model learns")
-        odd = _anomaly(cohort, roster, seed, 2 * epochs, day_min)
+        odd = _anomaly(cohort, roster, seed, 2 * size.epochs, size.day_min)
         step("strangers live with both")
         slots = ModelSlots.holding({ACTIVITY: act.loaded, ANOMALY: odd.loaded}, {})
-        by_second, by_minute = _lived(slots, seed, roster, minutes, day_min)
+        by_second, by_minute = _lived(slots, seed, roster.strangers, size)
         cards = {
             ACTIVITY: act.publish(out / ACTIVITY, days=by_second),
             ANOMALY: odd.publish(out / ANOMALY, days=by_minute),
@@ -176,19 +180,17 @@ def _calm_minutes(scorer: AnomalyScorer, seed: int, number: int, minutes: int) -
     return np.sort(errors, axis=1)[:, -ANOMALY_WINDOWS]
 
 
-def _lived(
-    slots: ModelSlots, seed: int, roster: Roster, minutes: int, day_min: int
-) -> tuple[Card, Card]:
+def _lived(slots: ModelSlots, seed: int, strangers: range, size: Size) -> tuple[Card, Card]:
     """What the whole firmware made of strangers' lives: for the two cards."""
     labels = [str(label) for label in LABELS]
     calm, busy, sick, lame, itchy = (
-        live(slots, seed, roster.strangers, scenario, lasting)
+        live(slots, seed, strangers, scenario, lasting)
         for scenario, lasting in (
-            (Scenario.CALM_DAY, day_min),
-            (Scenario.BUSY, minutes),
-            (Scenario.SICK, 2 * minutes),
-            (Scenario.LAME_LEFT_FRONT, 2 * minutes),
-            (Scenario.ITCHY, 2 * minutes),
+            (Scenario.CALM_DAY, size.day_min),
+            (Scenario.BUSY, size.minutes),
+            (Scenario.SICK, size.ill_min),
+            (Scenario.LAME_LEFT_FRONT, size.ill_min),
+            (Scenario.ITCHY, size.ill_min),
         )
     )
     by_second = {"busy": seconds_metrics(busy, labels), "calm": seconds_metrics(calm, labels)}

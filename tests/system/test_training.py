@@ -18,12 +18,12 @@ from cloud.training.weights import unpack
 from collar_sim.animal import Animal, Scenario, Wear
 from collar_sim.firmware.models.classifier import AnomalyScorer, LiteRtClassifier
 from pawmesh.models import shipped
-from pawmesh.models.cohort import Roster, record
-from pawmesh.models.shipped import Trained, train
+from pawmesh.models.shipped import Size, Trained, train
 from plugins.sdk.features import prepare
+from plugins.sdk.golden import golden_windows
 from plugins.sdk.package import Package
 
-SMALL = {"animals": 4, "strangers": 2, "minutes": 120, "day_min": 30, "epochs": 5}
+SMALL = Size(animals=3, strangers=2, minutes=90, ill_min=120, day_min=30, epochs=3)
 LABELS = [str(label) for label in shipped.LABELS]
 SHIPPED = Path(plugins.__path__[0]) / "activity"
 MORNING = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
@@ -31,11 +31,11 @@ MORNING = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Trained:
-    return train(tmp_path_factory.mktemp("models"), seed=5, quiet=True, **SMALL)
+    return train(tmp_path_factory.mktemp("models"), 5, SMALL, quiet=True)
 
 
 def test_both_packages_load_and_run(trained):
-    windows = record(5, Roster.of(4, 2), 20).strangers.windows
+    windows = golden_windows(100, 25.0)
     package = Package.load(trained.activity)
     assert LiteRtClassifier(package).predict(windows).shape == (len(windows), 10)
     package = Package.load(trained.anomaly)
@@ -47,7 +47,7 @@ def test_the_card_judges_each_animal_that_training_never_met(trained):
         card = json.loads((folder / "card.json").read_text())
         learned = {*card["training"]["fit_animals"], *card["training"]["tune_animals"]}
         judged = set(card["judged_on"]["animals"])
-        assert len(learned) == 4
+        assert len(learned) == 3
         assert len(judged) == 2
         assert not learned & judged
         for form in ("int8", "float"):
@@ -59,8 +59,8 @@ def test_the_card_judges_each_animal_that_training_never_met(trained):
 
 def test_even_a_small_training_learns_something(trained):
     card = trained.cards["activity"]
-    assert card["int8"]["macro_f1"] > 0.35  # of ten behaviours, from three animals
-    assert abs(card["int8"]["macro_f1"] - card["float"]["macro_f1"]) < 0.1
+    assert card["int8"]["macro_f1"] > 0.5  # of ten behaviours, from two animals
+    assert abs(card["int8"]["macro_f1"] - card["float"]["macro_f1"]) < 0.05
     assert 0.5 < card["int8"]["coverage"] <= 1.0
 
 
@@ -70,7 +70,6 @@ def test_the_activity_card_says_when_to_believe_the_model(trained):
     assert whole["coverage"] == 1.0
     assert whole["risk"] == pytest.approx(1.0 - card["int8"]["accuracy"], abs=1e-3)
     assert card["risk_coverage"][4]["risk"] < whole["risk"]
-    assert 0.0 <= card["calibration_error"] < 0.4
     rows = np.array(card["confusion"]["rows"])
     assert rows.sum() == card["int8"]["windows"]
     right = np.trace(rows) / rows.sum()
@@ -86,7 +85,7 @@ def test_the_anomaly_card_judges_each_kind_and_counts_alarms_by_the_day(trained)
 
 
 def test_the_same_seed_gives_the_same_files(trained, tmp_path):
-    again = train(tmp_path, seed=5, quiet=True, **SMALL)
+    again = train(tmp_path, 5, SMALL, quiet=True)
     for one, other in ((trained.activity, again.activity), (trained.anomaly, again.anomaly)):
         for name in ("plugin.toml", "model.tflite", "card.json", "weights.npz"):
             if name == "weights.npz" and one is trained.anomaly:
