@@ -21,9 +21,6 @@ READ_BYTES = 65_536
 class WireMeter:
     """Counts; ``take`` ends an exchange and gives what it cost."""
 
-    total: int = 0
-    """Bytes of all exchanges, headers included."""
-    exchanges: int = 0
     _runs: list[tuple[bool, list[int]]] = field(default_factory=list[tuple[bool, list[int]]])
 
     def saw(self, size: int, *, is_up: bool) -> None:
@@ -49,8 +46,6 @@ class WireMeter:
             alone = math.ceil(segments / 2) - is_answered
             size += sum(pieces) + HEADER_BYTES * (segments + alone)
         self._runs = []
-        self.total += size
-        self.exchanges += size > 0
         return size
 
 

@@ -32,8 +32,9 @@ from collar_sim.animal.signals.imu import Pose, imu_minute
 FloatArray = NDArray[np.float64]
 
 MINUTE = timedelta(minutes=1)
-PROFILE, BEHAVIOUR, IMU, MOVEMENT, GNSS, _RADIO, BODY, HEALTH, FALL, TEMPER = range(10)
-"""Random streams: one never shifts another."""
+PROFILE, BEHAVIOUR, IMU, MOVEMENT, GNSS = range(5)
+BODY, HEALTH, FALL, TEMPER = range(6, 10)
+"""Random streams: one never shifts another. The one between is `radio.STREAM`."""
 SUDDEN = {Incident.ESCAPE, Incident.SEIZURE}  # what comes over the animal, not over the collar
 
 

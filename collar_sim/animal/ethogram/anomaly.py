@@ -56,7 +56,7 @@ CLONIC_HZ = (2.0, 4.0)  # by eye: a few jerks a second
 SEVERITY = (0.5, 1.2)
 LASTING_SEVERITY = (0.7, 1.2)
 EPISODE_MIN, EPISODE_SPREAD = 6.0, 0.5  # median, and spread of the logarithm: by eye
-DEFAULT_ITCH_MIN = 12.0  # an itch comes and goes more slowly
+ITCH_MIN = 12.0  # an itch comes and goes more slowly
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ HEALTHY = Episode()
 
 def draw_episode(kind: Anomaly, rng: np.random.Generator) -> Episode:
     """A new episode of this kind."""
-    median_min = DEFAULT_ITCH_MIN if kind is Anomaly.ITCH else EPISODE_MIN
+    median_min = ITCH_MIN if kind is Anomaly.ITCH else EPISODE_MIN
     minutes = max(2, round(median_min * rng.lognormal(0.0, EPISODE_SPREAD)))
     severity = float(rng.uniform(*SEVERITY))
     rhythm = CLONIC_HZ if kind is Anomaly.SEIZURE else TREMOR_HZ

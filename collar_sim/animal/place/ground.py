@@ -26,7 +26,6 @@ HOUSE_M = ((10.0, 15.0), (8.0, 11.0))  # along, across
 GARDEN_M = ((16.0, 26.0), (14.0, 24.0))
 FRONT_M = (4.0, 8.0)  # from the house to the street
 BLOCK_M = ((90.0, 180.0), (60.0, 110.0))
-CARRIAGEWAY_M = 3.5  # from a street's middle to the kerb
 SIDEWALK_M = 5.0  # from a street's middle to the middle of the sidewalk
 STREET_M = 7.0  # from a street's middle to the plots
 CANYON_SHARE = 0.2  # of the streets

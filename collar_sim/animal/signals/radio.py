@@ -15,6 +15,7 @@ import numpy as np
 LOSS_GOOD = 0.005
 LOSS_BAD = 0.7
 MEAN_LOSS = 0.02
+STREAM = 5  # of random numbers, beside those of the animal
 WIFI_BAD_S = 25.0  # mean length of a bad time; this and the next two by eye
 CELLULAR_BAD_S = 60.0
 CELLULAR_WORSE = 2.0  # times the loss at home
@@ -73,11 +74,11 @@ class Radio:
         self.is_home = True
         """Whether the home's WiFi is there; set in its second, by whoever releases what is said."""
         self._wifi = Bearer(
-            Weather.losing(mean_loss, WIFI_BAD_S), np.random.default_rng([seed, 0, 5])
+            Weather.losing(mean_loss, WIFI_BAD_S), np.random.default_rng([seed, 0, STREAM])
         )
         self._cellular = Bearer(
             Weather.losing(CELLULAR_WORSE * mean_loss, CELLULAR_BAD_S),
-            np.random.default_rng([seed, 1, 5]),
+            np.random.default_rng([seed, 1, STREAM]),
         )
 
     def delivers(self, at_s: float) -> bool:
