@@ -12,6 +12,7 @@ from pathlib import Path
 from collar_sim.assembly import MICRO_COLLARS
 from pawmesh.errors import UsageError
 
+_SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 COLLARS_PER_PROCESS = 1_250  # below it, one core makes their minutes in a few seconds
 
 
@@ -37,10 +38,10 @@ class Shard:
         Raises:
             UsageError: It is none.
         """
-        index, _, parts = (text or "1/1").partition("/")
-        if not (index.isdigit() and parts.isdigit() and 1 <= int(index) <= int(parts)):
-            raise UsageError(f"--shard {text}: write i/n with 1 <= i <= n")
-        return cls(int(index), int(parts))
+        match = _SHARD.fullmatch("1/1" if text is None else text)
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            raise UsageError(f"--shard {text}: write i/n, such as 2/4, with 1 <= i <= n")
+        return cls(int(match[1]), int(match[2]))
 
     def members(self, collars: int) -> range:
         """Numbers of its members in a fleet of so many, from 0."""

@@ -3,7 +3,6 @@
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,17 +21,17 @@ class Outcome:
 
     report: Report
     exit_code: int
-    """0; 1 when a process died; what all of them said, where none could begin."""
+    """0; 1 when a part of the fleet died, or left no report; what all said, if none could begin."""
 
 
 def outcome_of(workers: Sequence[Worker]) -> Outcome:
     """Of workers that have all ended."""
     report = merged([_report(worker) for worker in workers])
-    codes = {worker.returncode or 0 for worker in workers}
-    refused = codes.pop() if len(codes) == 1 else 1
-    if not any(worker.died for worker in workers):
+    if not report.died:
         return Outcome(report, 0)
-    return Outcome(report, refused if refused > 0 else 1)
+    codes = {worker.returncode or 0 for worker in workers}
+    common = codes.pop() if len(codes) == 1 else 1
+    return Outcome(report, common if common > 0 else 1)
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -95,14 +94,18 @@ def _count(number: int, one: str, many: str) -> str:
 
 
 def _report(worker: Worker) -> Report:
-    if worker.returncode == 0:
-        with suppress(OSError, msgspec.DecodeError):
-            return msgspec.json.decode(worker.report_path.read_bytes(), type=Report)
-    return _remains(worker)
+    if worker.died:
+        return _remains(worker, worker.died)
+    try:
+        return msgspec.json.decode(worker.report_path.read_bytes(), type=Report)
+    except OSError as error:
+        return _remains(worker, f"it left no report: {error.strerror}")
+    except msgspec.DecodeError as error:
+        return _remains(worker, f"its report cannot be read: {error}")
 
 
-def _remains(worker: Worker) -> Report:
-    """Of a worker that died: what its flash holds, and what it said last of the rest."""
+def _remains(worker: Worker, why: str) -> Report:
+    """Of a worker that did not end as it should: what its flash holds, and what it said last."""
     pulse = worker.pulse
     try:
         left = remains(worker.data_dir)
@@ -130,5 +133,5 @@ def _remains(worker: Worker) -> Report:
         refused_models={},
         updated=0,
         windows_sent=left.by_kind.get("window", 0),
-        died={worker.name: worker.died or "it left no report"},
+        died={worker.name: why},
     )

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,8 @@ from collar_sim.pace import Pace
 from collar_sim.report import Report, merged
 from pawmesh.errors import UsageError
 from pawmesh.shards import WHOLE, Shard, kept_parts, shards_of
+from pawmesh.sim.outcome import outcome_of
+from pawmesh.sim.workforce import Worker
 
 sizes = st.integers(1, 500)
 parts = st.integers(1, 12)
@@ -35,10 +38,11 @@ def test_a_fleet_that_grows_moves_no_member(collars: int, more: int, count: int)
         assert list(shard.members(collars + more))[: len(before)] == before
 
 
-@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2", ""])
+@pytest.mark.parametrize(
+    "text",
+    ["0/2", "3/2", "1", "1/", "/", "", "a/b", "1/0", "-1/2", "²/³", "١/٢", "1/1\n", "9" * 5_000],
+)
 def test_what_is_no_shard_is_said(text: str):
-    if text in ("1", ""):  # i alone, or nothing at all
-        text += "/"
     with pytest.raises(UsageError, match="i/n"):
         Shard.parse(text)
 
@@ -121,3 +125,39 @@ def test_a_fleet_that_fell_in_step_is_judged_from_there(monkeypatch: pytest.Monk
         pace.reached(start_at + timedelta(seconds=passed_s - late_s) * clock.speed)
     assert (pace.lag_s, pace.max_lag_s) == (1.5, 2.0)
     assert pace.real_time_factor == pytest.approx(10.0 * 19.5 / 20)
+
+
+def worker(folder: Path, returncode: int, left: bytes | None) -> Worker:
+    name = f"{len(list(folder.glob('*.report'))) + 1}/2"
+    ended = Worker(name, [], folder, folder / f"{name[0]}.report", returncode=returncode)
+    if left is not None:
+        ended.report_path.write_bytes(left)
+    return ended
+
+
+@pytest.mark.parametrize(
+    ("code", "left", "exit_code", "why"),
+    [
+        (0, msgspec.json.encode(report()), 0, None),
+        (0, None, 1, "it left no report: No such file or directory"),
+        (0, b'{"collars": 1', 1, "its report cannot be read: Input data was truncated"),
+        (0, b'{"collars": "many"}', 1, "its report cannot be read: Expected `int`"),
+        (-9, None, 1, "SIGKILL"),
+        (6, None, 1, "exit code 6"),
+    ],
+)
+def test_a_part_that_left_no_report_is_named_and_the_fleet_did_not_hold(
+    tmp_path: Path, code: int, left: bytes | None, exit_code: int, why: str | None
+):
+    workers = [worker(tmp_path, 0, msgspec.json.encode(report())), worker(tmp_path, code, left)]
+    outcome = outcome_of(workers)
+    assert outcome.exit_code == exit_code
+    assert outcome.report.died.get("2/2", "").startswith(why or "")
+    assert set(outcome.report.died) == ({"2/2"} if why else set())
+
+
+@pytest.mark.parametrize(("codes", "exit_code"), [((2, 2), 2), ((2, 6), 1), ((-9, -9), 1)])
+def test_a_fleet_that_could_not_begin_ends_as_its_parts_did(
+    tmp_path: Path, codes: tuple[int, int], exit_code: int
+):
+    assert outcome_of([worker(tmp_path, code, None) for code in codes]).exit_code == exit_code
