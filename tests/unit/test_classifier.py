@@ -1,5 +1,6 @@
 """The models on the collar: two interpreters, one answer; and what the shipped packages do."""
 
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,6 +158,23 @@ def test_the_shipped_models_fit_the_collar_as_measured(activity, anomaly, capfd)
     assert capfd.readouterr().err == ""
 
 
+def test_the_cards_of_what_ships_reach_what_was_asked(activity, anomaly):
+    cards = {
+        package.manifest.id: json.loads((package.folder / "card.json").read_text("utf-8"))
+        for package in (activity, anomaly)
+    }
+    for package in (activity, anomaly):
+        assert cards[package.manifest.id]["id"] == package.ref
+    says = cards["activity"]
+    assert abs(says["int8"]["macro_f1"] - says["float"]["macro_f1"]) <= 0.01
+    assert says["calibration_error"] <= 0.05
+    finds = cards["anomaly"]
+    assert abs(finds["int8"]["auc"] - finds["float"]["auc"]) <= 0.01
+    assert finds["days"]["alarms_calm"]["a_day"] <= 1.0
+    for kind, least in (("limp", 0.95), ("seizure", 0.95), ("tremor", 0.99)):
+        assert finds["days"]["per_kind"][kind]["auc"] >= least
+
+
 def test_a_package_in_the_wrong_place_is_refused(activity):
     with pytest.raises(ModelRefused, match="no reconstruction"):
         AnomalyScorer(activity, LiteRtClassifier(activity))
@@ -191,9 +209,8 @@ def test_features_do_not_depend_on_how_the_collar_sits(golden):
         [windows[..., :3] @ about_neck.T, windows[..., 3:] @ about_neck.T], axis=2
     ).astype(np.float32)
     change = np.abs(window_features(windows, 25.0) - window_features(turned, 25.0))
-    assert change[:, :-1].max() < 0.1  # float32, where hardly anything moves across gravity
-    assert np.mean(change[:, :-1]) < 1e-3
-    assert np.mean(change[:, -1] < 0.02) > 0.98  # of two equal peaks rounding may pick the other
+    assert change[:, :-1].max() < 1e-3
+    assert np.mean(change[:, -1] < 1e-3) > 0.98  # of two equal peaks rounding may pick the other
 
 
 def test_features_are_named_finite_and_limited(anomaly):
