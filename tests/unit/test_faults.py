@@ -165,7 +165,12 @@ class TestNeighbours:
             fleet[2], "live", lambda at: replace(live_2(at), imu=np.zeros((7, 6), np.float32))
         )
         production = Production(fleet, AT - timedelta(seconds=1))
-        minutes = [production.minute(AT + timedelta(minutes=n)) for n in range(2)]
+        with structlog.testing.capture_logs() as logs:
+            minutes = [production.minute(AT + timedelta(minutes=n)) for n in range(2)]
+        assert [(each["event"], each["collar_id"]) for each in logs] == [
+            ("collar.failed", "c1"),
+            ("collar.failed", "c2"),
+        ]
         assert production.failed.keys() == {"c1", "c2"}
         assert "no such leg" in production.failed["c1"]
         for name in ("c0", "c3"):
