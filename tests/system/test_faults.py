@@ -5,6 +5,7 @@ what is not arrives, and the others do not notice.
 import asyncio
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime, timedelta
@@ -127,6 +128,51 @@ def has(home: Home, collar_id: str, boot: int, kind: str) -> bool:
         )
 
 
+async def test_who_dies_is_missed_by_nobody_else(home: Home) -> None:
+    names = fleet(home.folder, [{"faults": [fault("dead", s)]} for s in (10, 40)] + [{}] * 18)
+    dead, survivors = names[:2], names[2:]
+    await home.register([enrolled(name) for name in names])
+    home.start()
+    await home.ready()
+
+    def outlived(epochs: Counter[str]) -> int:
+        return min(epochs[name] for name in survivors) - max(epochs[name] for name in dead)
+
+    start_at = ago(1)
+    sim = Simulator(
+        home.folder, home.broker_url, "--start-at", start_at.isoformat(), "--history", "0",
+        "--speed", "50", "--radio-loss", "0",
+    )  # fmt: skip
+    await sim.start()
+    await until(lambda: outlived(stored_epochs(home)) >= 2)
+    await sim.end()
+    report = await sim.finish()
+    rows = await home.execute("SELECT collar_id, boot, seq, kind, digest FROM message")
+    stored = {(c, boot, seq): (kind, digest) for c, boot, seq, kind, digest in map(tuple, rows)}
+    said = {key: what for key, what in published(home.folder).items() if key[0] in survivors}
+    assert {key: what for key, what in stored.items() if key[0] in survivors} == said
+    minutes = (datetime.fromisoformat(report["simulated_until"]) - start_at) // timedelta(minutes=1)
+    epochs = stored_epochs(home)
+    assert {name: epochs[name] for name in survivors} == dict.fromkeys(survivors, minutes)
+    assert report["off"] == len(dead)
+    with home.api as api:
+        pets = {pet["pet_id"]: pet["online"] for pet in api.get("/v1/pets").json()}
+    assert not any(pets[f"pet-{name}"] for name in dead)
+    events = Counter(logged(home.folder))
+    assert (events["collar.off"], events["broker.lost"], events["broker.back"]) == (2, 0, 0)
+
+
+def stored_epochs(home: Home) -> Counter[str]:
+    with closing(sqlite3.connect(home.data_dir / "gateway.db", timeout=5)) as db:
+        rows = db.execute("SELECT collar_id FROM message WHERE kind = 'epoch'")
+        return Counter(name for (name,) in rows)
+
+
+def logged(folder: Path) -> list[str]:
+    lines = (folder / "sim.log").read_text().splitlines()
+    return [json.loads(line)["event"] for line in lines if line.startswith("{")]
+
+
 async def test_a_full_flash_keeps_its_alerts_and_the_gateway_counts_what_went(home: Home) -> None:
     flickers = [fault("imu_nan", 20 + 120 * n, 10) for n in range(8)]
     names = fleet(home.folder, [{"faults": flickers}, {}])
@@ -236,6 +282,5 @@ async def test_a_broker_that_refuses_is_said_once_and_all_arrives_when_it_takes_
     assert front.refused == 6
     assert (report["owed"], report["overwritten"]) == (0, 0)
     assert gateway.digests() == {key: what[1] for key, what in published(home.folder).items()}
-    lines = (home.folder / "sim.log").read_text().splitlines()
-    events = [json.loads(line)["event"] for line in lines if line.startswith("{")]
+    events = logged(home.folder)
     assert [events.count(name) for name in ("broker.lost", "broker.back")] == [1, 1]
