@@ -7,6 +7,10 @@ unexport PYTHONPATH PYTHONHOME PYTHONOPTIMIZE PYTHONWARNINGS PYTHONSAFEPATH PYTH
 unexport PYTHONDONTWRITEBYTECODE # some hundred processes of a test run would each compile all again
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
+# two cores compute while a third test waits for its processes. A module or class stays in one worker,
+# which makes its fixtures once; in the order of collection, so that long system tests begin first
+WORKERS = 3
+
 define SETUP
 @for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '' 2>/dev/null; then exec $$python -E -s scripts/setup.py $(1); fi; \
@@ -25,7 +29,7 @@ run: ## set up and start Pawmesh: make run ARGS="--collars 5"
 
 test: ## all tests: make test PYTEST_ARGS="tests/unit -k geofence"
 	$(call SETUP,--set dev --system)
-	.venv/bin/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	.venv/bin/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: ## formatting, lint, types, arrows between packages
 	$(call SETUP,--set dev)

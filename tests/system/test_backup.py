@@ -32,8 +32,6 @@ from tests.system.old_house import HOUSE_0_1, STORES, make_old_house
 from tests.system.test_platform import PAWMESH, Up, eventually, pawmesh, running
 from tests.system.test_upgrade import Key, boots, held, owed
 
-pytestmark = pytest.mark.xdist_group("platform")
-
 SECRETS = (
     *("cloud/operator.token", "gateway/gateway.key", "gateway/gateway.token", "owner.password"),
     *("collars/collar-73606606.json", "fleet/fleet.json", "broker/passwords.json"),

@@ -27,8 +27,6 @@ from gateway.wire.messages import ActivityEpoch, Birth
 from gateway.wire.topics import DOWNLINK_KINDS
 from tests.system.compose_kit import COMPOSE, PATIENCE_S, PYTHON, Container, Outside
 
-pytestmark = pytest.mark.xdist_group("compose")
-
 
 @contextmanager
 def open_folder() -> Iterator[Path]:

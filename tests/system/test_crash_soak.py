@@ -26,7 +26,7 @@ from tests.system.soak import (
     soak,
 )
 
-pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.timeout(3_600)]
+pytestmark = pytest.mark.timeout(3_600)
 
 ROUNDS = int(os.environ.get("SOAK", "5"))
 SEED = 20261

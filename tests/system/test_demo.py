@@ -13,7 +13,7 @@ import pytest
 import plugins
 from plugins.sdk.package import Package
 
-pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 STEPS = {
     *("published", "acknowledged", "stored_at_home", "judged_by_plugins", "alerted_live"),

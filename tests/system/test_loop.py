@@ -14,7 +14,6 @@ from typing import Any
 import httpx2
 import msgspec
 import numpy as np
-import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import plugins
@@ -29,8 +28,6 @@ from plugins.sdk.features import prepare as inputs_of
 from plugins.sdk.golden import golden_windows, packed
 from plugins.sdk.package import Package
 from tests.system.soak import eventually
-
-pytestmark = pytest.mark.xdist_group("platform")
 
 COLLARS = 3
 SEED = 11

@@ -26,8 +26,6 @@ from pawmesh.errors import IncompatibleData, NoAccess, PortInUse
 from pawmesh.house import House, require
 from tests.system.mosquitto import Mosquitto
 
-pytestmark = pytest.mark.xdist_group("platform")
-
 PATIENCE_S = 90.0
 PAWMESH = (sys.executable, "-m", "pawmesh")
 PARTS = ("broker", "database", "cloud", "gateway", "collars")

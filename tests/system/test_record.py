@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from gateway.wire.messages import Key, Presence, Status
 from gateway.wire.session import BrokerUrl, connect
 from gateway.wire.topics import Kind
@@ -21,8 +19,6 @@ from pawmesh.record.tape import Header, Tape, TapeWriter, Wearer
 from tests.system.home import SITE, Home, birth, enrolled, epoch, running_home, send
 from tests.system.household import Simulator, write_fleet
 from tests.system.test_platform import eventually, pawmesh, running
-
-pytestmark = pytest.mark.xdist_group("record")
 
 STORED = "SELECT collar_id, boot, seq, kind, digest FROM message ORDER BY 1, 2, 3"
 

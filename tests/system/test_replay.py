@@ -22,8 +22,6 @@ import pytest
 from tests.system.test_platform import Up, eventually, pawmesh, running
 from tests.unit.test_replay_recording import recording
 
-pytestmark = pytest.mark.xdist_group("replay")
-
 RECORDINGS = Path(os.environ.get("PAWMESH_RECORDINGS") or Path(__file__).parents[3] / "shared/data")
 BEHAVIOURS = {"sleep", "rest", "walk", "run", "play", "vehicle"}
 

@@ -24,8 +24,6 @@ from pawmesh.provision import sign_in
 from tests.system.old_house import HOUSE_0_1, make_old_house
 from tests.system.test_platform import Up, eventually, pawmesh, running
 
-pytestmark = pytest.mark.xdist_group("platform")
-
 PETS = {"Luna", "Rex", "Momo"}
 COLLARS = {"fleet-00001", "fleet-00002"}
 SHARED = "fleet-00001"
