@@ -4,12 +4,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import structlog
 
-from gateway.ingest.dating import FUTURE, Basis, Dating, Filed
+from gateway.ingest.dating import FUTURE, OWN, Basis, Dating, Filed
 from gateway.ingest.rejected import KEPT_TOPIC, Refused
 from gateway.registry import Household
 from gateway.wire.batch import opened
@@ -56,8 +55,11 @@ class Heard:
 class Sorted:
     """Deliveries of one commit, judged."""
 
+    received_at: datetime
     deliveries: list[Delivery] = field(default_factory=list[Delivery])
     admitted: list[Admitted] = field(default_factory=list[Admitted])
+    undated: list[Admitted] = field(default_factory=list[Admitted])
+    """Those of them whose collar's clock may be wrong."""
     refused: list[Refused] = field(default_factory=list[Refused])
     statuses: list[Status] = field(default_factory=list[Status])
     heard: Heard = field(default_factory=Heard)
@@ -65,11 +67,14 @@ class Sorted:
     def one_by_one(self) -> "Iterator[Sorted]":
         """The same, each in a commit of its own; all are heard together."""
         for admitted in self.admitted:
-            yield Sorted(admitted=[admitted], heard=self.heard)
+            yield Sorted(self.received_at, admitted=[admitted], heard=self.heard)
         for refused in self.refused:
-            yield Sorted(refused=[refused], heard=self.heard)
+            yield Sorted(self.received_at, refused=[refused], heard=self.heard)
         for status in self.statuses:
-            yield Sorted(statuses=[status], heard=self.heard)
+            yield Sorted(self.received_at, statuses=[status], heard=self.heard)
+
+
+Admit = Callable[[Sorted, Delivery, Topic], None]
 
 
 class Admission:
@@ -82,15 +87,14 @@ class Admission:
 
     def judge(self, deliveries: list[Delivery], received_at: datetime) -> Sorted:
         """Sort the first of these, one commit's worth, by what is to become of each."""
-        judged = Sorted()
+        judged = Sorted(received_at)
         for delivery in deliveries:
             if len(judged.admitted) + len(judged.refused) >= BATCH_LIMIT:
                 break  # a packet may hold hundreds
             judged.deliveries.append(delivery)
-            self._sort(judged, delivery, partial(self._admit_packet, judged, received_at))
-        heard, judged.admitted = judged.admitted, []
-        for each in heard:
-            self._sort(judged, each.delivery, partial(self._file, judged, received_at, each))
+            self._sort(judged, delivery, self._admit_packet)
+        for each in judged.undated:  # now that all is heard
+            each.filed = self._file(each, received_at)
         return judged
 
     def refuse(self, delivery: Delivery, topic: Topic | None, error: Rejected) -> Refused:
@@ -106,13 +110,11 @@ class Admission:
         self._warn(delivery.topic[:KEPT_TOPIC], error)  # a topic may have 64 kB
         return Refused(delivery, collar_id, key, error.reason, error.detail)
 
-    def _sort(
-        self, judged: Sorted, delivery: Delivery, admit: Callable[[Delivery, Topic], None]
-    ) -> None:
+    def _sort(self, judged: Sorted, delivery: Delivery, admit: Admit) -> None:
         topic = None
         try:
             topic = Topic.parse(delivery.topic)
-            return admit(delivery, topic)
+            return admit(judged, delivery, topic)
         except Rejected as error:
             why = error
         except Exception as error:  # one message must not end the others
@@ -120,64 +122,69 @@ class Admission:
             why = failure(error)
         judged.refused.append(self.refuse(delivery, topic, why))
 
-    def _admit_packet(
-        self, judged: Sorted, received_at: datetime, delivery: Delivery, topic: Topic
-    ) -> None:
+    def _admit_packet(self, judged: Sorted, delivery: Delivery, topic: Topic) -> None:
+        if topic.kind not in UPLINK_KINDS:
+            return  # our own word, of a broker that echoes it
+        if topic.collar_id not in self._household.collars:
+            raise Rejected(RejectReason.UNKNOWN_COLLAR, f"{topic.collar_id} is not enrolled here")
         if topic.kind is Kind.BATCH:
-            self._open(judged, received_at, delivery, topic)
-        elif topic.kind in UPLINK_KINDS:  # our own acknowledgements come back to us
-            self._admit(judged, received_at, delivery, topic)
+            self._open(judged, delivery, topic)
+        else:
+            self._admit(judged, delivery, topic)
 
-    def _open(self, judged: Sorted, received_at: datetime, carrier: Delivery, topic: Topic) -> None:
+    def _open(self, judged: Sorted, carrier: Delivery, topic: Topic) -> None:
         """Judge each message of a batch as if it had come alone."""
-        self._require_enrolled(topic)
         batch, lines = opened(topic, carrier.payload, carrier.content_type)
         sent_at = batch.sent_at or carrier.sent_at
         for text, payload in lines:
             line = replace(carrier, topic=text, payload=payload, content_type=JSON, sent_at=sent_at)
-            self._sort(judged, line, partial(self._admit_line, judged, received_at))
+            self._sort(judged, line, self._admit_line)
 
-    def _admit_line(
-        self, judged: Sorted, received_at: datetime, line: Delivery, topic: Topic
-    ) -> None:
+    def _admit_line(self, judged: Sorted, line: Delivery, topic: Topic) -> None:
         if topic.kind not in MESSAGES:
             raise Rejected(RejectReason.WRONG_TOPIC, f"a batch carries no {topic.kind}")
-        self._admit(judged, received_at, line, topic)
+        self._admit(judged, line, topic)
 
-    def _admit(
-        self, judged: Sorted, received_at: datetime, delivery: Delivery, topic: Topic
-    ) -> None:
-        self._require_enrolled(topic)
+    def _admit(self, judged: Sorted, delivery: Delivery, topic: Topic) -> None:
         decoded = decode(topic, delivery.payload, delivery.content_type)
         message = decoded.message
-        if isinstance(message, Status):
+        if isinstance(message, Message):
+            self._admit_message(judged, delivery, topic, message, decoded.extra)
+        elif isinstance(message, Status):
             judged.statuses.append(message)
         elif isinstance(message, ModelAnswer):
             if delivery.retained:
                 raise Rejected(RejectReason.INVALID, "an answer is of its moment: do not retain it")
             judged.heard.answers.append(message)
-        elif isinstance(message, Message):
-            if not delivery.retained:  # that is of another day, perhaps of another life
-                self._dating.hear(message, received_at)
-            form = content_type_of(delivery.payload, delivery.content_type)
-            filed = Filed(message.observed_at, Basis.CLOCK)  # until all of the list is heard
-            judged.admitted.append(Admitted(delivery, topic, message, filed, decoded.extra, form))
 
-    def _require_enrolled(self, topic: Topic) -> None:
-        if topic.collar_id not in self._household.collars:
-            raise Rejected(RejectReason.UNKNOWN_COLLAR, f"{topic.collar_id} is not enrolled here")
-
-    def _file(
-        self, judged: Sorted, received_at: datetime, each: Admitted, delivery: Delivery, _: Topic
+    def _admit_message(
+        self,
+        judged: Sorted,
+        delivery: Delivery,
+        topic: Topic,
+        message: Message,
+        extra: dict[str, Any] | None,
     ) -> None:
-        """Date a message, now that all of its list is heard."""
-        each.filed = self._dating.file(each.message, received_at, delivery.sent_at)
-        if each.filed.at > received_at + FUTURE:
-            at = each.message.observed_at.isoformat()
+        is_own = message.clock in OWN
+        if not is_own and message.observed_at > judged.received_at + FUTURE:
+            at = message.observed_at.isoformat()
             raise Rejected(RejectReason.FUTURE_DATED, f"observed_at {at} is ahead of us")
-        judged.admitted.append(each)
-        if not delivery.retained:
-            judged.heard.spoke.add(each.topic.collar_id)
+        if not delivery.retained:  # that is of another day, perhaps of another life
+            judged.heard.spoke.add(topic.collar_id)
+            self._dating.hear(message, judged.received_at)
+        form = content_type_of(delivery.payload, delivery.content_type)
+        filed = Filed(message.observed_at, Basis.CLOCK)
+        admitted = Admitted(delivery, topic, message, filed, extra, form)
+        judged.admitted.append(admitted)
+        if is_own:
+            judged.undated.append(admitted)
+
+    def _file(self, each: Admitted, received_at: datetime) -> Filed:
+        try:
+            return self._dating.file(each.message, received_at, each.delivery.sent_at)
+        except Exception:  # as above
+            log.exception("message.undated", topic=str(each.topic))
+            return Filed(received_at, Basis.ARRIVAL)
 
     def _warn(self, topic: str, error: Rejected) -> None:
         """Log a refusal, but not each of a flood: the table and the metrics hold them all."""

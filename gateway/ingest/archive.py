@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections import Counter
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -58,20 +57,16 @@ class Archive:
         """Up to where a collar may forget."""
         return self._runs.of(collar_id).acked
 
-    def commit(self, db: sqlite3.Connection, judged: Sorted, received_at: datetime) -> Outcome:
+    def commit(self, db: sqlite3.Connection, judged: Sorted) -> Outcome:
         """Store what was admitted, and keep what was refused: one transaction."""
-        received_us = to_us(received_at)
-        fresh, seen = dict[tuple[str, Key], Admitted](), list[Admitted]()
+        received_us = to_us(judged.received_at)
+        fresh, seen = list[Admitted](), list[Admitted]()
         for each in judged.admitted:
-            name = each.message.collar_id, each.message.key
-            if name not in fresh and self._take_if_new(db, each, judged.heard):
-                fresh[name] = each
-            else:
-                seen.append(each)
-        db.executemany(INSERT_MESSAGE, [self._row(each, received_us) for each in fresh.values()])
+            (fresh if self._take_if_new(db, each, judged.heard) else seen).append(each)
+        db.executemany(INSERT_MESSAGE, [self._row(each, received_us) for each in fresh])
         conflicts = [self._look_up(db, each, received_us, judged.heard) for each in seen]
         refused = judged.refused + [each for each in conflicts if each is not None]
-        for kind, messages in Counter(each.topic.kind for each in fresh.values()).items():
+        for kind, messages in Counter(each.topic.kind for each in fresh).items():
             MESSAGES.labels(kind.value).inc(messages)
         self._take_statuses(db, judged, received_us)
         self._take_refused(db, refused, received_us)
@@ -112,11 +107,10 @@ class Archive:
     def _take_if_new(self, db: sqlite3.Connection, each: Admitted, heard: Heard) -> bool:
         """Hold a message whose key was never seen; the others are looked up afterwards."""
         message, run = each.message, self._runs.of(each.message.collar_id)
-        if not run.is_new(message.key):
+        key = message.key
+        if not run.is_new(key) or not run.knows_all:
             return False
-        if not run.knows_all and _held_digest(db, message) is not None:
-            return False
-        run.hold(message.key, previous_of(message))
+        run.hold(key, previous_of(message))
         self._note(db, each, heard)
         return True
 
@@ -142,8 +136,9 @@ class Archive:
         """A key that was seen: the same message again, another under its key, or a late one."""
         message, delivery = each.message, each.delivery
         held = _held_digest(db, message)
-        if held is None:  # refused or given up before, and here it is
+        if held is None:  # refused, given up or forgotten before, and here it is
             db.execute(INSERT_MESSAGE, self._row(each, received_us))
+            MESSAGES.labels(each.topic.kind.value).inc()
             self._note(db, each, heard)
             if not was_refused(db, message):
                 self._runs.of(message.collar_id).found(message.key)

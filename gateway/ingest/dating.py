@@ -80,15 +80,19 @@ class Dating:
         """Learn from a message, before any of its list is filed."""
         if not message.uptime_s:
             return  # strangers that know no uptime say 0
+        boot = self._boot(message.collar_id, message.boot)
         try:
             uptime = timedelta(seconds=message.uptime_s)
-            latest_at, began_at = received_at - uptime, message.observed_at - uptime
+            if message.clock in OWN:
+                if boot.began_at is None:
+                    latest_at = received_at - uptime
+                    boot.latest_at = min(boot.latest_at or latest_at, latest_at)
+                return
+            began_at = message.observed_at - uptime
         except OverflowError:  # before the calendar begins: nobody's boot
             return
-        boot = self._boot(message.collar_id, message.boot)
-        boot.latest_at = min(boot.latest_at or latest_at, latest_at)
-        if message.clock in OWN or message.observed_at > received_at + FUTURE:
-            return  # what is ahead of us will be refused
+        if message.observed_at > received_at + FUTURE:
+            return  # and will be refused
         boot.began_at = began_at
         if boot.kept_at is None or abs(boot.kept_at - began_at) > MOVED:
             boot.kept_at = self._learnt[message.collar_id, message.boot] = began_at
@@ -122,9 +126,11 @@ class Dating:
     def _boot(self, collar_id: str, number: int) -> Boot:
         """What is known of a boot; of so many the newest are remembered."""
         boots = self._boots.setdefault(collar_id, {})
-        boot = boots.setdefault(number, Boot())
-        if len(boots) > MAX_BOOTS:
-            del boots[min(boots)]
+        boot = boots.get(number)
+        if boot is None:
+            boot = boots[number] = Boot()
+            if len(boots) > MAX_BOOTS:
+                del boots[min(boots)]
         return boot
 
 

@@ -67,17 +67,17 @@ class Ingest:
         while batch:
             judged = self._admission.judge(batch, received_at)
             batch = batch[len(judged.deliveries) :]
-            touched, refused = await self._store_all(judged, received_at)
+            touched, refused = await self._store_all(judged)
             for delivery in judged.deliveries:
                 delivery.settle()
             self._acknowledge(touched, refused)
             self._committed()
             self._heard(judged.heard)
 
-    async def _store_all(self, judged: Sorted, received_at: datetime) -> Outcome:
+    async def _store_all(self, judged: Sorted) -> Outcome:
         """Commit; where that fails by one of the messages, the others without it."""
         try:
-            return await self._store.write(lambda db: self._archive.commit(db, judged, received_at))
+            return await self._store.write(lambda db: self._archive.commit(db, judged))
         except Exception as error:
             if not _is_of_a_message(error):
                 raise
@@ -85,24 +85,23 @@ class Ingest:
         await self._store.read(self._archive.load)  # what is remembered is again what is stored
         touched, refused = set[str](), list[Refused]()
         for part in judged.one_by_one():
-            done = await self._store_one(part, received_at)
+            done = await self._store_one(part)
             touched |= done[0]
             refused += done[1]
         return touched, refused
 
-    async def _store_one(self, part: Sorted, received_at: datetime) -> Outcome:
+    async def _store_one(self, part: Sorted) -> Outcome:
         try:
-            return await self._store.write(lambda db: self._archive.commit(db, part, received_at))
+            return await self._store.write(lambda db: self._archive.commit(db, part))
         except Exception as error:
             if not _is_of_a_message(error):
                 raise
             why = failure(error)
             log.exception("message.failed", collars=[e.topic.collar_id for e in part.admitted])
         await self._store.read(self._archive.load)
-        instead = Sorted(
-            refused=[self._admission.refuse(e.delivery, e.topic, why) for e in part.admitted]
-        )
-        return await self._store.write(lambda db: self._archive.commit(db, instead, received_at))
+        refused = [self._admission.refuse(e.delivery, e.topic, why) for e in part.admitted]
+        instead = Sorted(part.received_at, refused=refused)
+        return await self._store.write(lambda db: self._archive.commit(db, instead))
 
     def _acknowledge(self, touched: set[str], refused: list[Refused]) -> None:
         reasons: dict[str, list[str]] = {}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gateway.api import home
 from gateway.downlink import Downlink
 from gateway.ingest import BATCH_LIMIT, contiguity, rejected
-from gateway.ingest.admission import Admission
+from gateway.ingest.admission import Admission, Sorted
 from gateway.ingest.archive import Archive
 from gateway.ingest.contiguity import MAX_LOST
 from gateway.ingest.dating import Dating
@@ -105,9 +105,9 @@ async def test_a_packet_of_hundreds_is_bounded_in_commit_and_in_evidence(
     sizes = list[int]()
     commit = door.ingest._archive.commit
 
-    def measured(db: sqlite3.Connection, judged: object, at: datetime) -> object:
-        sizes.append(len(judged.refused))  # type: ignore[attr-defined]
-        return commit(db, judged, at)  # type: ignore[arg-type]
+    def measured(db: sqlite3.Connection, judged: Sorted) -> object:
+        sizes.append(len(judged.refused))
+        return commit(db, judged)
 
     monkeypatch.setattr(door.ingest._archive, "commit", measured)
     await door.deliver(evidence, stranger, *deliveries)
@@ -214,7 +214,7 @@ def test_nothing_that_can_be_sent_fails_unforeseen(
     judged = admission.judge([*hostile, good], received_at)
     assert [each.detail for each in judged.refused if "failed here" in each.detail] == []
     db.execute("BEGIN")
-    archive.commit(db, judged, received_at)
+    archive.commit(db, judged)
     held = db.execute("SELECT 1 FROM message WHERE collar_id = 'c2' AND seq = ?", (seq,)).fetchone()
     db.execute("COMMIT")
     assert held
