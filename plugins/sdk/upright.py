@@ -102,8 +102,7 @@ def frequencies_hz(samples: int, rate_hz: float, within_hz: tuple[float, float])
 
 def squared(by_axis: FloatArray) -> FloatArray:
     """The square of the length of vectors whose three axes come first."""
-    x, y, z = by_axis * by_axis
-    return x + y + z
+    return np.einsum("int,int->nt", by_axis, by_axis)
 
 
 def in_blocks(describe: Callable[[FloatArray], FloatArray], windows: FloatArray) -> FloatArray:
@@ -127,5 +126,4 @@ def _transform(samples: int, rate_hz: float, within_hz: tuple[float, float]) -> 
 
 
 def _along(by_axis: FloatArray, down: FloatArray) -> FloatArray:
-    x, y, z = by_axis * down[:, :, None]
-    return x + y + z
+    return np.einsum("int,in->nt", by_axis, down)
