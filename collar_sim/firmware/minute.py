@@ -79,46 +79,28 @@ def look(
             was before is lost, and counts for nothing. None: no boot.
     """
     imu = np.stack([minute.imu for minute in minutes])
-    count, length_s = len(minutes), imu.shape[1] // epochs.RATE_HZ
-    boots = np.zeros(count, np.intp) if since_s is None else np.array(since_s)
+    length_s = imu.shape[1] // epochs.RATE_HZ
+    boots = np.zeros(len(minutes), np.intp) if since_s is None else np.array(since_s)
     kept = np.arange(length_s) >= boots[:, None]
     heard = kept if sound is None else kept & sound
-    overlapping = epochs.half_overlapping(imu)
-    scores = slots.behaviours(overlapping.reshape(-1, epochs.WINDOW_SAMPLES, 6))
-    scores = scores.reshape(count, overlapping.shape[1], scores.shape[1])
-    own, names = scores[:, ::2], slots.labels
-    odd = slots.anomalies(overlapping[:, ::2].reshape(-1, epochs.WINDOW_SAMPLES, 6))
-    whole, kept_whole = (
-        each.reshape(count, own.shape[1], -1).all(axis=2) for each in (heard, kept)
-    )
-    odd = np.where(whole, odd.reshape(count, -1), 0.0)
+    scores, odd = _scored(slots, imu)
+    names = slots.labels  # none, if its model failed on these
+    own, whole = scores[:, ::2], _whole(heard)
+    odd = np.where(whole, odd, 0.0)
     labels = np.where(whole, epochs.labels_of(own, slots.abstain_below), len(names))
     best = np.where(whole, own.max(axis=2, initial=0.0), 0.0)
     seconds = epochs.labels_of(epochs.scores_each_second(scores), slots.abstain_below)
     seconds = np.where(kept, np.where(heard, seconds, len(names)), epochs.LOST)
     held = epochs.sums(imu, seconds, len(names))
-    share = np.maximum(heard.mean(axis=1), 1 / length_s)  # a mean is of what was heard alone
     scratch = names.index(Behaviour.SCRATCH) if Behaviour.SCRATCH in names else -1
+    bouts = [events.scratch(row == scratch, sure) for row, sure in zip(labels, best, strict=True)]
     activity = slots.ref(ACTIVITY)
     packages = {"anomaly": slots.ref(ANOMALY), "scratch": activity, "itch": activity}
     words = [*names, Behaviour.UNSURE]  # what is lost is unsure, too: `epochs.LOST` is its index
     return [
         Seen(
-            epoch={
-                "period_s": float(kept[n].sum()),
-                "seconds": epochs.by_name(held.seconds[n], names),
-                "odba_g": round(float(held.odba_g[n] / share[n]), 4),
-                "vedba_g": round(float(held.vedba_g[n] / share[n]), 4),
-                "steps": round(float(held.steps[n, whole[n]].sum())),
-                "anomaly": round(min(1.0, events.standing(odd[n])), 3),
-                "windows": int(kept_whole[n].sum()),
-                "windows_unsure": int((labels[n, kept_whole[n]] == len(names)).sum()),
-            },
-            sightings=[
-                sighting
-                for sighting in (events.scratch(labels[n] == scratch, best[n]),)
-                if sighting is not None
-            ],
+            epoch=epoch,
+            sightings=[each for each in (bouts[n],) if each is not None],
             packages=packages,
             window_vedba_g=held.window_vedba_g[n].tolist(),
             heard=whole[n].tolist(),
@@ -127,7 +109,50 @@ def look(
             each_second=[words[k] for k in seconds[n].tolist()],
             odd=odd[n].tolist(),
         )
-        for n in range(count)
+        for n, epoch in enumerate(_epochs(held, labels, odd, kept, heard, names))
+    ]
+
+
+def _scored(
+    slots: ModelSlots, imu: epochs.FloatArray
+) -> tuple[epochs.FloatArray, epochs.FloatArray]:
+    """Behaviours of half-overlapping windows, and how odd those are that do not overlap."""
+    windows = epochs.half_overlapping(imu)
+    count, each = windows.shape[:2]
+    scores = slots.behaviours(windows.reshape(-1, epochs.WINDOW_SAMPLES, 6))
+    odd = slots.anomalies(windows[:, ::2].reshape(-1, epochs.WINDOW_SAMPLES, 6))
+    return scores.reshape(count, each, scores.shape[1]), odd.reshape(count, -1)
+
+
+def _whole(seconds: BoolArray) -> BoolArray:
+    """Of which windows all seconds are, shape (n, windows)."""
+    windows = seconds.reshape(len(seconds), -1, int(epochs.WINDOW_S))
+    return np.logical_and.reduce(windows, axis=2)
+
+
+def _epochs(
+    held: epochs.Sums,
+    labels: epochs.IntArray,
+    odd: epochs.FloatArray,
+    kept: BoolArray,
+    heard: BoolArray,
+    names: list[Behaviour],
+) -> list[dict[str, Any]]:
+    """The fields of each collar's epoch: of what it kept, as far as that was to be believed."""
+    share = np.maximum(heard.mean(axis=1), 1 / heard.shape[1])  # a mean is of what was heard alone
+    whole, own = _whole(heard), _whole(kept)
+    return [
+        {
+            "period_s": float(kept[n].sum()),
+            "seconds": epochs.by_name(held.seconds[n], names),
+            "odba_g": round(float(held.odba_g[n] / share[n]), 4),
+            "vedba_g": round(float(held.vedba_g[n] / share[n]), 4),
+            "steps": round(float(held.steps[n, whole[n]].sum())),
+            "anomaly": round(min(1.0, events.standing(odd[n])), 3),
+            "windows": int(own[n].sum()),
+            "windows_unsure": int((labels[n, own[n]] == len(names)).sum()),
+        }
+        for n in range(len(labels))
     ]
 
 
