@@ -7,9 +7,12 @@ from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 import plugins
 from collar_sim.assembly import Assembly, EngineChoice, FleetOptions, assemble
 from collar_sim.duty import PowerChange
+from collar_sim.firmware.link import uplink
 from collar_sim.firmware.log.flash import Flash
 from collar_sim.firmware.minute import Draft
 from collar_sim.fleet_file import read_fleet
@@ -118,7 +121,10 @@ class Bench:
             return set(db.execute("SELECT boot, seq, digest FROM published"))
 
 
-async def test_a_reboot_in_mid_upload_loses_nothing_and_says_nothing_twice(tmp_path: Path) -> None:
+async def test_a_reboot_in_mid_upload_loses_nothing_and_says_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uplink, "RECONNECT_S", 0.1)
     broker_port, port, door = free_ports(3)
     with Mosquitto(tmp_path / "broker", broker_port).running() as url:
         home = Home(tmp_path, Mosquitto(tmp_path / "broker", broker_port), url, port)
@@ -144,9 +150,10 @@ async def test_a_reboot_in_mid_upload_loses_nothing_and_says_nothing_twice(tmp_p
                     valve.shut_after(passes)
                     bench.write(40)
                     bench.save()
-                    bench.write(3)  # in memory alone
                     async with asyncio.timeout(20):
                         await valve.is_stuck.wait()
+                    bench.save()
+                    bench.write(3)  # in memory alone
                     bench.turn(is_on=False)
                     bench.turn(is_on=True)
                     bench.save()
