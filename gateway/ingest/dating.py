@@ -10,7 +10,7 @@ received, its boot's messages as far apart as their uptimes; and it stays at hom
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import IntEnum
 from typing import NamedTuple
 
 from gateway.wire.messages import MAX_FUTURE_S, ClockQuality, Message
@@ -23,19 +23,19 @@ MAX_BOOTS = 16  # remembered of a collar; a log that spans more is filed by its 
 MOVED = timedelta(seconds=1)  # the jitter of an honest clock: nothing to write down anew
 
 
-class Basis(StrEnum):
-    """How a message came to its date."""
+class Basis(IntEnum):
+    """How a message came to its date: the greater, the better it is known. Kept in the store."""
 
-    CLOCK = "clock"
-    """By the collar's clock, which is believed. Only these are ever shared."""
-    UPTIME = "uptime"
-    """Reckoned from when its boot began: the collar's own date is wrong."""
-    CLAIM = "claim"
-    """By a clock of its own that nothing bears out, and nothing belies."""
-    ARRIVAL = "arrival"
+    BACKLOG = 0
+    """By its arrival, of a collar that knows the time by now: written before, nobody knows when."""
+    ARRIVAL = 1
     """No later than it was received: of a collar that does not know the time."""
-    BACKLOG = "backlog"
-    """The same, of one that knows it by now: written before that, nobody knows when."""
+    CLAIM = 2
+    """By a clock of its own that nothing bears out, and nothing belies."""
+    UPTIME = 3
+    """Reckoned from when its boot began: the collar's own date is wrong."""
+    CLOCK = 4
+    """By the collar's clock, which is believed. Only these are ever shared."""
 
 
 class Filed(NamedTuple):

@@ -12,6 +12,9 @@ from gateway.wire.errors import Rejected
 from gateway.wire.messages import Message
 from gateway.wire.topics import Kind, Topic
 
+MISDATED = """SELECT id, kind, payload, content_type, received_us, sent_us FROM message
+              WHERE collar_id = ? AND boot = ? AND basis < 3"""  # Basis.UPTIME
+
 
 def kept_boots(db: sqlite3.Connection) -> Iterator[tuple[str, int, datetime]]:
     """Collar, boot, and when it began, by a clock that somebody had set."""
@@ -39,11 +42,7 @@ def refile(
     db: sqlite3.Connection, household: Household, dating: Dating, collar_id: str, boot: int
 ) -> None:
     """File anew what came before anyone knew when its boot began."""
-    rows = db.execute(
-        """SELECT id, kind, payload, content_type, received_us, sent_us FROM message
-           WHERE collar_id = ? AND boot = ? AND basis IN ('claim', 'arrival', 'backlog')""",
-        (collar_id, boot),
-    ).fetchall()
+    rows = db.execute(MISDATED, (collar_id, boot)).fetchall()
     for row in rows:
         topic = Topic(household.registry.site, collar_id, Kind(row["kind"]))
         try:

@@ -17,7 +17,10 @@ class Runs:
 
     def of(self, collar_id: str) -> Contiguity:
         """A collar's run; an empty one if it was never heard."""
-        return self._of.setdefault(collar_id, Contiguity())
+        run = self._of.get(collar_id)
+        if run is None:
+            run = self._of[collar_id] = Contiguity()
+        return run
 
     def load(self, db: sqlite3.Connection, site: str) -> None:
         """Take up what is kept, and what was stored since."""

@@ -11,7 +11,8 @@ import pytest_asyncio
 
 from gateway.alerts import SETTLES_IN, STANDS_FOR, apply_finding, note_notified, untold
 from gateway.consent import ConsentFilter
-from gateway.ingest.dating import MAX_BOOTS
+from gateway.ingest.dating import MAX_BOOTS, Basis, Filed
+from gateway.ingest.filing import MISDATED
 from gateway.store import from_us
 from gateway.wire.grants import Grant, Stream
 from plugins.sdk import Finding, FindingState, Severity
@@ -48,9 +49,9 @@ def born(boot: int = 1, at: datetime = BOOT_AT, **fields: Any) -> tuple[str, dic
     return birth(boot, observed_at=at + SECOND, uptime_s=1.0, **fields)
 
 
-async def filed(door: Door) -> dict[int, tuple[datetime, str]]:
+async def filed(door: Door) -> dict[int, Filed]:
     rows = await door.ask("SELECT seq, observed_us, basis FROM message WHERE kind = 'event'")
-    return {row["seq"]: (from_us(row["observed_us"]), row["basis"]) for row in rows}
+    return {row["seq"]: Filed(from_us(row["observed_us"]), Basis(row["basis"])) for row in rows}
 
 
 async def shared(door: Door) -> set[int]:
@@ -75,7 +76,7 @@ async def test_what_was_before_a_grant_stays_at_home_whatever_its_clock_says(doo
     for seq in range(1, 4):
         await door.restart()
         await door.take(said(seq, two_hours_ahead, timedelta(minutes=30)))
-    right = BOOT_AT + timedelta(minutes=30), "uptime"
+    right = BOOT_AT + timedelta(minutes=30), Basis.UPTIME
     assert await filed(door) == dict.fromkeys(range(1, 4), right)
     assert await shared(door) == set()
 
@@ -91,7 +92,7 @@ async def test_where_nobody_knows_the_time_only_what_comes_at_once_is_shared(doo
     )
     assert await shared(door) == {2}
     assert [basis for _, basis in (await filed(door)).values()] == [
-        *("claim", "clock", "claim", "arrival")
+        *(Basis.CLAIM, Basis.CLOCK, Basis.CLAIM, Basis.ARRIVAL)
     ]
 
 
@@ -117,9 +118,9 @@ async def test_what_came_before_anyone_knew_the_time_is_filed_anew_when_someone_
 
     good_at = BOOT_AT + timedelta(minutes=92)
     await door.take(said(92, good_at, timedelta(minutes=92), "network"))
-    right = {seq: (BOOT_AT + up, "uptime") for seq, up in enumerate(uptimes, start=1)}
-    right[91] = BOOT_AT + timedelta(minutes=91), "clock"  # that one was right, as it turns out
-    assert await filed(door) == right | {92: (good_at, "clock")}
+    right = {seq: (BOOT_AT + up, Basis.UPTIME) for seq, up in enumerate(uptimes, start=1)}
+    right[91] = BOOT_AT + timedelta(minutes=91), Basis.CLOCK  # that one was right, as it turns out
+    assert await filed(door) == right | {92: (good_at, Basis.CLOCK)}
     assert await shared(door) == {91, 92}
 
 
@@ -131,8 +132,8 @@ async def test_in_one_list_who_knows_the_time_may_come_last(door: Door) -> None:
         said(2, good_at, timedelta(minutes=9), "network"),
     )
     assert await filed(door) == {
-        1: (BOOT_AT + timedelta(minutes=5), "uptime"),
-        2: (good_at, "clock"),
+        1: (BOOT_AT + timedelta(minutes=5), Basis.UPTIME),
+        2: (good_at, Basis.CLOCK),
     }
 
 
@@ -151,11 +152,7 @@ async def test_so_many_boots_are_written_down_and_the_newest_are(door: Door) -> 
 
 
 async def test_what_is_misdated_is_found_without_reading_the_boot(door: Door) -> None:
-    plan = await door.ask(
-        """EXPLAIN QUERY PLAN SELECT id FROM message
-           WHERE collar_id = ? AND boot = ? AND basis IN ('claim', 'arrival', 'backlog')""",
-        *("c1", 1),
-    )
+    plan = await door.ask(f"EXPLAIN QUERY PLAN {MISDATED}", "c1", 1)
     assert "message_misdated" in plan[0]["detail"]
 
 

@@ -98,7 +98,7 @@ async def test_the_settled_rows_of_days_are_not_read_each_second(tmp_path: Path)
     def fill(db: sqlite3.Connection) -> None:
         db.executemany(
             """INSERT INTO message VALUES (?1, 'c1', 1, ?1, 'fix', 'p1', 0, 0, 0, '', x'', x'',
-                                           NULL, 2, 'clock')""",
+                                           NULL, 2, 4)""",
             rows,
         )
         db.executemany(

@@ -10,8 +10,7 @@ CREATE TABLE boot_began (
 ) WITHOUT ROWID;
 
 -- gateway.ingest.dating.Basis; NULL: filed by a version that did not say.
-ALTER TABLE message ADD COLUMN basis TEXT;
+ALTER TABLE message ADD COLUMN basis INTEGER;
 
 -- What is filed anew once it is known when its boot began.
-CREATE INDEX message_misdated ON message (collar_id, boot)
-    WHERE basis IN ('claim', 'arrival', 'backlog');
+CREATE INDEX message_misdated ON message (collar_id, boot) WHERE basis < 3;
