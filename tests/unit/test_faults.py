@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import plugins
 from collar_sim.animal import Animal, Scenario
@@ -196,10 +198,27 @@ class TestPower:
             90 <= (f.observed_at - AT).total_seconds() < 135 for f in of_kind(drafts, Kind.FIX)
         )
 
-    def test_a_second_off_in_the_middle_of_a_minute_costs_what_was_before(self) -> None:
-        crash = Fault(kind=FaultKind.REBOOT, after_s=20, for_s=0)
-        epoch = of_kind(said(live([wearer(1, crash)], 1), "c1"), Kind.EPOCH)[0]
-        assert epoch.fields["period_s"] == 39.0
+    @settings(max_examples=20, deadline=None)
+    @given(st.lists(st.tuples(st.integers(0, 130), st.integers(0, 40)), min_size=1, max_size=4))
+    def test_whenever_it_crashes_its_epochs_add_up_and_off_it_is_silent(
+        self, crashes: list[tuple[int, int]]
+    ) -> None:
+        faults = [Fault(kind=FaultKind.REBOOT, after_s=at, for_s=for_s) for at, for_s in crashes]
+        drafts = said(live([wearer(2, *faults, scenario=Scenario.BUSY)], 3), "c2")
+        off = {at + n for at, for_s in crashes for n in range(max(1, for_s))}
+        for epoch in of_kind(drafts, Kind.EPOCH):
+            begin_s = int((epoch.observed_at - AT).total_seconds())
+            period_s = epoch.fields["period_s"]
+            assert sum(epoch.fields["seconds"].values()) == period_s
+            assert (begin_s + period_s) % 60 == 0
+            assert off.isdisjoint(range(begin_s, begin_s + int(period_s)))
+            assert begin_s % 60 == 0 or begin_s - 1 in off
+            assert epoch.fields["steps"] <= 6 * period_s
+            assert epoch.fields["windows_unsure"] <= epoch.fields["windows"] <= period_s / 4
+        is_on = True
+        for each in drafts:
+            is_on = each.is_on if isinstance(each, PowerChange) else is_on
+            assert isinstance(each, PowerChange) or is_on
 
     def test_nothing_that_a_crash_lost_is_told_after_it(self) -> None:
         crash = Fault(kind=FaultKind.REBOOT, after_s=50, for_s=0)
