@@ -141,7 +141,7 @@ def _after(began_at: datetime | None, uptime_s: float) -> datetime | None:
     >>> _after(datetime(2026, 5, 1, tzinfo=UTC), 90.0).isoformat()
     '2026-05-01T00:01:30+00:00'
     """
-    if began_at is None or not uptime_s:
+    if began_at is None:
         return None
     try:
         return began_at + timedelta(seconds=uptime_s)

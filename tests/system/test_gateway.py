@@ -14,12 +14,14 @@ import httpx2
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import structs
 
 from gateway.wire import seal as sealing
 from gateway.wire.codec import JSON, MSGPACK, decode_raw, encode
 from gateway.wire.grants import Grant, Precision, Stream
 from gateway.wire.messages import (
     MAX_PAYLOAD_BYTES,
+    ClockQuality,
     Fix,
     Key,
     Message,
@@ -48,7 +50,7 @@ DEATHS = int(os.environ.get("SOAK", "5"))
 
 @pytest.fixture
 async def home(tmp_path: Path) -> AsyncIterator[Home]:
-    async with running_home(tmp_path, [enrolled("luna"), enrolled("rex")]) as home:
+    async with running_home(tmp_path, [enrolled(each) for each in ("luna", "rex", "momo")]) as home:
         yield home
 
 
@@ -83,6 +85,7 @@ def fix(collar_id: str, seq: int, north_m: float, observed_at: datetime) -> Fix:
     )
 
 
+UNSET_AT = datetime(1970, 1, 1, tzinfo=UTC)
 BAD = {
     "unparsable": (b"\xc1 not a message", f"pawmesh/v1/{SITE}/luna/epoch"),
     "invalid": (
@@ -248,6 +251,12 @@ async def test_leaving_home_alerts_within_the_flow_and_history_disturbs_nobody(
     await session.subscribe(f"pawmesh/v1/{SITE}/alert")
     now = datetime.now(UTC)
     path = [0, 0, 0, 0, 120, 150, 180, 5, 2, 1]  # metres north of home
+    unset = {"clock": ClockQuality.UNSET, "uptime_s": 1.0}  # momo's, after a power cut hours ago
+    send(session, Kind.BIRTH, birth("momo", observed_at=UNSET_AT, **unset))
+    for seq, north_m in enumerate(path, start=1):
+        at = UNSET_AT + timedelta(seconds=seq)
+        unset["uptime_s"] = float(seq)
+        send(session, Kind.FIX, structs.replace(fix("momo", seq, north_m, at), **unset))
     for collar_id, ago in (("luna", timedelta(hours=2)), ("rex", timedelta(seconds=20))):
         send(session, Kind.BIRTH, birth(collar_id))
         for seq, north_m in enumerate(path, start=1):
@@ -268,10 +277,11 @@ async def test_leaving_home_alerts_within_the_flow_and_history_disturbs_nobody(
         while True:
             with home.api as api:
                 alerts = {each["pet_id"]: each for each in api.get("/v1/alerts").json()}
-            if len(alerts) == 2 and all(each["cleared_at"] for each in alerts.values()):
+            if len(alerts) == 3 and all(each["cleared_at"] for each in alerts.values()):
                 break
             await asyncio.sleep(0.05)
     assert alerts["pet-luna"]["notified_at"] is None
+    assert alerts["pet-momo"]["notified_at"] is None
     assert alerts["pet-rex"]["notified_at"] is not None
     assert alerts["pet-rex"]["latency_ms"] > 0
     with home.api as api:
