@@ -13,6 +13,10 @@ class CollarRefused(SimulatorError):
     """One collar of the fleet cannot run; the others do. The message names the field to correct."""
 
 
+class OutputError(SimulatorError):
+    """A report, or the truth, cannot be written where it shall be. Name another place."""
+
+
 class FlashError(SimulatorError):
     """The fleet's flash file cannot be used: damaged, of another program, or in use by another.
 

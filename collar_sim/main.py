@@ -17,10 +17,17 @@ from pydantic import ValidationError
 
 from collar_sim.animal import Scenario
 from collar_sim.assembly import EngineChoice, FleetOptions, assemble
-from collar_sim.errors import FlashError, FlashNewer, FleetFileError, SimulatorError
+from collar_sim.errors import (
+    FlashError,
+    FlashNewer,
+    FleetFileError,
+    OutputError,
+    SimulatorError,
+)
 from collar_sim.firmware.log.flash import Flash
 from collar_sim.fleet import Fleet
 from collar_sim.fleet_file import read_fleet
+from collar_sim.output import require_writable, write_whole
 from collar_sim.report import Report
 from collar_sim.settings import Settings
 from collar_sim.tally import Pulse
@@ -43,8 +50,13 @@ async def run(settings: Settings) -> Report:
     """Run the fleet for its duration, or until SIGINT or SIGTERM; both end it in good order."""
     path = settings.fleet_file
     members = read_fleet(path)
+    if members.refused and not members.members:
+        name, why = next(iter(members.refused.items()))
+        raise FleetFileError(f"{path}: not one collar can run. Of {name}: {why}")
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         log.warning("fleet_file.readable", path=str(path), advice="it holds keys: chmod 600")
+    if settings.report is not None:
+        require_writable(settings.report)
     truth = None if settings.truth is None else Truth(settings.truth)
     allow_many_connections()
     with Flash.open(settings.data_dir) as flash:
@@ -59,7 +71,7 @@ async def run(settings: Settings) -> Report:
         wait = settings.duration
         report = await fleet.run(None if wait is None else wait.total_seconds())
     if settings.report is not None:
-        _write(settings.report, msgspec.json.format(msgspec.json.encode(report)))
+        write_whole(settings.report, msgspec.json.format(msgspec.json.encode(report)))
     log.info("fleet.ended", published=report.published, acked=report.acked, owed=report.owed)
     return report
 
@@ -68,10 +80,13 @@ def options_of(settings: Settings) -> FleetOptions:
     """How the fleet of these settings runs.
 
     Raises:
-        ValueError: The broker's URL is none.
+        ValueError: The broker's URL is none, or its authority cannot be read.
     """
+    ca_file = settings.broker_ca_file
+    if ca_file is not None and not os.access(ca_file, os.R_OK):
+        raise ValueError(f"--broker-ca-file {ca_file}: there is none that we may read")
     return FleetOptions(
-        broker=BrokerUrl.parse(settings.broker.get_secret_value(), settings.broker_ca_file),
+        broker=BrokerUrl.parse(settings.broker.get_secret_value(), ca_file),
         site=settings.site,
         models=settings.models,
         seed=settings.seed,
@@ -153,7 +168,7 @@ def simulate(
         return _fail(EXIT_USAGE, str(error))
     except FlashNewer as error:
         return _fail(EXIT_OTHER_VERSION, str(error))
-    except FlashError as error:
+    except (FlashError, OutputError) as error:
         return _fail(EXIT_NO_ACCESS, str(error))
     except SimulatorError as error:
         return _fail(EXIT_MISSING, str(error))
@@ -197,13 +212,6 @@ def _print_pulse(pulse: Pulse, fleet: Fleet) -> None:
     except BrokenPipeError:  # whoever started us is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         fleet.stop()
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_bytes(content)
-    draft.replace(path)  # a reader finds the whole report or none
 
 
 def _fail(code: int, reason: str) -> int:

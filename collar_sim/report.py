@@ -62,6 +62,8 @@ class Report(Struct, kw_only=True):
     """The stages' parts of all CPU time but the start's."""
     rss_mb: float = 0.0
     """Memory at the end, of all processes together."""
+    unreached: str = ""
+    """Why no collar ever had a session with the broker; empty if one had."""
     processes: int = 1
     died: dict[str, str] = {}
     """Processes that ended before their time, by the part of the fleet they ran, and how."""
@@ -99,5 +101,7 @@ def merged(parts: Sequence[Report]) -> Report:
         both[name] = {key: round(value, 3) for key, value in totals.items()}
     for name in ("refused", "refused_models", "died"):
         both[name] = {key: why for each in parts for key, why in getattr(each, name).items()}
+    everywhere = all(each.unreached for each in parts)
+    both["unreached"] = parts[0].unreached if everywhere else ""
     both["cpu_share"] = shares_of(both["cpu_s"])
     return Report(**both)

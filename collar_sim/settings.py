@@ -17,6 +17,8 @@ from collar_sim.firmware.log.flash import LOG_BYTES, MIN_LOG_BYTES
 from gateway.wire.topics import ID_PATTERN
 
 UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+MAX_DURATION_S = 3_650 * 86_400  # ten years: beyond it, dates leave the calendar
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 
 
@@ -32,20 +34,37 @@ def duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is no duration: write 90s, 5m, 24h or 30d")
-    return timedelta(seconds=float(match[1]) * UNIT_S[match[2] or "s"])
+    seconds = float(match[1]) * UNIT_S[match[2] or "s"]
+    if seconds > MAX_DURATION_S:
+        raise ValueError(f"{text!r} is longer than ten years")
+    return timedelta(seconds=seconds)
 
 
 def _duration(value: Any) -> Any:
     return duration(value) if isinstance(value, str) else value
 
 
+def instant(text: str) -> datetime:
+    """The instant a person wrote; without an offset it is meant in UTC.
+
+    Raises:
+        ValueError: It is none, or of another century.
+
+    >>> instant("2026-05-01").isoformat()
+    '2026-05-01T00:00:00+00:00'
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no instant: write 2026-05-01T08:00:00Z") from None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    if not EARLIEST <= at < LATEST:
+        raise ValueError(f"{text!r} is not of the years {EARLIEST.year} to {LATEST.year - 1}")
+    return at
+
+
 def _instant(value: Any) -> Any:
-    """A date or an instant without an offset is meant in UTC."""
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    if isinstance(value, datetime) and value.tzinfo is None:
-        return value.replace(tzinfo=UTC)
-    return value
+    return instant(value) if isinstance(value, str) else value
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), Field(ge=timedelta())]

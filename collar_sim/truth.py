@@ -10,6 +10,7 @@ import numpy as np
 from collar_sim.animal import AnimalMinute
 from collar_sim.animal.place.ground import Ground
 from collar_sim.errors import SimulatorError
+from collar_sim.output import private_file, private_folder
 
 GROUNDS = np.array([ground.name.lower() for ground in Ground])
 ROWS_PER_FILE = 500_000  # some megabytes; what a kill may lose, and what stays in memory
@@ -23,6 +24,7 @@ class Truth:
 
         Raises:
             SimulatorError: pyarrow is not installed.
+            OutputError: Nothing can be written there.
         """
         try:
             # an extra: only who asks for truth needs it
@@ -30,10 +32,9 @@ class Truth:
             self._parquet: Any = import_module("pyarrow.parquet")
         except ImportError as error:
             raise SimulatorError("--truth needs pyarrow: pip install pyarrow") from error
-        self._folder = folder
+        self._folder = private_folder(folder)
         self._columns: dict[str, list[Any]] = {}
         self._rows = 0
-        folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, collar_id: str, minute: AnimalMinute, battery_pct: float) -> None:
         """Take one collar's minute."""
@@ -73,6 +74,7 @@ class Truth:
         first_at = datetime.fromtimestamp(int(columns["at"][0]) / 1e6).astimezone()
         name = f"truth-{first_at:%Y%m%dT%H%M%S}-{columns['collar_id'][0]}.parquet"
         draft = self._folder / f".{name}"
-        self._parquet.write_table(table, draft)
+        with private_file(draft) as file:
+            self._parquet.write_table(table, file)
         draft.rename(self._folder / name)
         self._columns, self._rows = {}, 0

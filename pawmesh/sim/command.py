@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from collar_sim.animal import Scenario
+from collar_sim.settings import instant
+from gateway.wire.messages import MAX_FUTURE_S
 from gateway.wire.session import BrokerUrl
 from pawmesh.console import print_json, print_line, say
 from pawmesh.embedded.broker import HOUSE, Broker
@@ -17,12 +19,13 @@ from pawmesh.options import NOTHING_SPECIAL, Common, Duration
 from pawmesh.platform import fleet_command
 from pawmesh.provision import ensure_fleet
 from pawmesh.shards import Shard, shards_of
-from pawmesh.sim.outcome import outcome_of, table, write_report
+from pawmesh.sim.outcome import outcome_of, require_places, table, write_report
 from pawmesh.sim.screen import Screen
 from pawmesh.sim.workforce import Worker, Workforce
 from pawmesh.up import BEFORE_HISTORY
 
 MAX_COLLARS = 100_000
+MAX_AHEAD = timedelta(seconds=MAX_FUTURE_S)
 MAX_SPEED = 1_000.0
 MANY_COLLARS = 1_000  # cost the embedded broker a fifth of a core; twice as many, four times
 N = TypeVar("N", int, float)
@@ -76,7 +79,8 @@ async def sim_command(
       pawmesh sim --collars 5000 --processes 2 --duration 5m --report sim.json
       pawmesh sim --collars 20000 --shard 1/4 --seed 7
 
-    Exit codes: 0 done, 1 a process of the fleet died.
+    Exit codes: 0 done; 1 no platform runs on this data folder, a process of the fleet died, or no
+    collar ever reached the broker; 2 usage; 3 something to install is missing; 6 no access.
 
     Args:
         collars: How many.
@@ -110,6 +114,8 @@ async def sim_command(
             "truth": truth,
         },
     )
+    require_past(asked.begin_at + history, speed, duration)
+    require_places(report, truth)
     workers = enrolled(common.house, asked)
     with Screen(workers) as screen:
         workforce = Workforce(
@@ -143,7 +149,7 @@ def enrolled(house: House, asked: Asked) -> list[Worker]:
             f"The embedded broker is made for a home: {here:,} collars keep it busy. "
             "For thousands, start the platform with a mosquitto of yours: pawmesh up --broker URL"
         )
-    say(f"{here:,} collars are enrolled ...")
+    say(f"{here:,} {'collar is' if here == 1 else 'collars are'} enrolled ...")
     with (
         house.operator_api(running["cloud_url"]) as cloud,
         house.gateway_api(running["gateway_url"]) as gateway,
@@ -188,10 +194,33 @@ def begin_of(start_at: str | None, history: timedelta) -> datetime:
     if start_at is None:
         return datetime.now(UTC) - history
     try:
-        begin = datetime.fromisoformat(start_at)
+        return instant(start_at)
     except ValueError as error:
-        raise UsageError(f"--start-at {start_at}: {error}") from error
-    return begin if begin.tzinfo else begin.replace(tzinfo=UTC)
+        raise UsageError(f"--start-at: {error}") from error
+
+
+def require_past(present: datetime, speed: float, duration: timedelta | None) -> None:
+    """See that nothing is simulated that has not happened yet: a gateway takes no such message.
+
+    Args:
+        present: What the fleet's clock shows when it goes live.
+        speed: Simulated seconds a second from then on.
+        duration: How long; None: until someone ends it.
+
+    Raises:
+        UsageError: It begins ahead of now.
+    """
+    ahead = present - datetime.now(UTC)
+    if ahead > MAX_AHEAD:
+        raise UsageError(
+            f"The fleet would begin {ahead} ahead of now, and gateways refuse what has not "
+            "happened yet. Give an earlier --start-at, or less --history"
+        )
+    if speed > 1 and (duration is None or ahead + (speed - 1) * duration > MAX_AHEAD):
+        say(
+            f"At --speed {speed:g} the fleet runs ahead of now, and gateways refuse what has not "
+            "happened yet. Give it a present in the past: --start-at, and no --history"
+        )
 
 
 def _within(flag: str, value: N, low: N, high: N) -> N:

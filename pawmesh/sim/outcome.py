@@ -1,6 +1,5 @@
 """What the processes of a fleet came to: one report, also of those that died."""
 
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +8,14 @@ from pathlib import Path
 
 import msgspec
 
+from collar_sim.errors import OutputError
 from collar_sim.firmware.log.flash_file import Remains, remains
+from collar_sim.output import private_folder, require_writable, write_whole
 from collar_sim.report import Report, merged
 from pawmesh.errors import NoAccess
 from pawmesh.sim.workforce import Worker
+
+NOTHING_AT = datetime.fromtimestamp(0, UTC)  # of a part that simulated nothing
 
 
 @dataclass(frozen=True)
@@ -21,14 +24,15 @@ class Outcome:
 
     report: Report
     exit_code: int
-    """0; 1 when a part of the fleet died, or left no report; what all said, if none could begin."""
+    """0; 1 when a part of the fleet died, left no report, or never reached the broker; what all
+    said, if none could begin."""
 
 
 def outcome_of(workers: Sequence[Worker]) -> Outcome:
     """Of workers that have all ended."""
     report = merged([_report(worker) for worker in workers])
     if not report.died:
-        return Outcome(report, 0)
+        return Outcome(report, 1 if report.unreached else 0)
     codes = {worker.returncode or 0 for worker in workers}
     common = codes.pop() if len(codes) == 1 else 1
     return Outcome(report, common if common > 0 else 1)
@@ -40,13 +44,25 @@ def write_report(path: Path, report: Report) -> None:
     Raises:
         NoAccess: It cannot be written.
     """
-    draft = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(msgspec.to_builtins(report), indent=1) + "\n")
-        draft.replace(path)
-    except OSError as error:
-        raise NoAccess(f"--report {path}: {error.strerror}") from error
+        write_whole(path, msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    except OutputError as error:
+        raise NoAccess(f"--report {error}") from error
+
+
+def require_places(report: Path | None, truth: Path | None) -> None:
+    """See that what a run shall leave can be written, before anything starts.
+
+    Raises:
+        NoAccess: It cannot.
+    """
+    try:
+        if report is not None:
+            require_writable(report)
+        if truth is not None:
+            private_folder(truth)
+    except OutputError as error:
+        raise NoAccess(f"Nothing was started: {error}") from error
 
 
 def table(report: Report) -> list[tuple[str, str]]:
@@ -56,7 +72,7 @@ def table(report: Report) -> list[tuple[str, str]]:
     pace += f"{report.lag_s:.1f} s late at the end, {report.max_lag_s:.1f} s at worst"
     lines = [
         ("Collars", f"{report.collars:,} in {_count(report.processes, 'process', 'processes')}"),
-        ("Simulated until", f"{report.simulated_until:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Simulated until", _until(report)),
         ("Pace", pace if report.is_live else "the present was not reached"),
         (
             "Messages",
@@ -72,9 +88,18 @@ def table(report: Report) -> list[tuple[str, str]]:
         ("CPU time", ", ".join(f"{stage} {part:.0%}" for stage, part in report.cpu_share.items())),
         ("Memory", f"{report.rss_mb:,.0f} MB"),
     ]
+    if report.unreached:
+        advice = "Is it up, and is the login right?"
+        lines.append(("Broker", f"never reached: {report.unreached}. {advice}"))
     lines += [("Refused", f"{name}: {why}") for name, why in sorted(report.refused.items())]
     lines += [("Models refused", f"{n}: {why}") for n, why in sorted(report.refused_models.items())]
     return lines + [("Died", f"process {name}: {how}") for name, how in report.died.items()]
+
+
+def _until(report: Report) -> str:
+    if report.simulated_until <= NOTHING_AT:
+        return "nothing"
+    return f"{report.simulated_until:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _flash(report: Report) -> str:
@@ -127,7 +152,7 @@ def _remains(worker: Worker, why: str) -> Report:
         seconds=pulse.seconds if pulse else 0.0,
         windows=0,
         windows_per_s=0.0,
-        simulated_until=pulse.simulated_until if pulse else datetime.fromtimestamp(0, UTC),
+        simulated_until=pulse.simulated_until if pulse else NOTHING_AT,
         is_live=pulse.is_live if pulse else False,
         refused={},
         refused_models={},

@@ -1,5 +1,6 @@
 """A fleet in parts, and its report from theirs."""
 
+import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,11 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collar_sim.clock import SimClock
+from collar_sim.firmware.link.link import Link
 from collar_sim.pace import Pace
 from collar_sim.report import Report, merged
-from pawmesh.errors import UsageError
+from collar_sim.settings import duration
+from gateway.wire.session import BrokerUrl
+from pawmesh.errors import NoAccess, UsageError
 from pawmesh.shards import WHOLE, Shard, kept_parts, shards_of
-from pawmesh.sim.outcome import outcome_of
+from pawmesh.sim.command import begin_of, require_past
+from pawmesh.sim.outcome import outcome_of, require_places, table, write_report
 from pawmesh.sim.workforce import Worker
 
 sizes = st.integers(1, 500)
@@ -161,3 +166,50 @@ def test_a_fleet_that_could_not_begin_ends_as_its_parts_did(
     tmp_path: Path, codes: tuple[int, int], exit_code: int
 ):
     assert outcome_of([worker(tmp_path, code, None) for code in codes]).exit_code == exit_code
+
+
+def test_a_fleet_that_never_reached_its_broker_did_not_hold_and_says_why(tmp_path: Path):
+    link = Link(BrokerUrl("127.0.0.1", 9), "home")
+    assert link.unreached == ""
+    link.lost("c1", "connection refused")
+    alone = report(unreached=link.unreached)
+    outcome = outcome_of([worker(tmp_path, 0, msgspec.json.encode(alone))])
+    assert outcome.exit_code == 1
+    assert any("connection refused" in how for _, how in table(outcome.report))
+    link.found("c2")
+    link.lost("c2", "closed")
+    assert link.unreached == "", "an outage is no wrong address"
+    assert merged([alone, report(unreached=link.unreached)]).unreached == ""
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31", "1999-12-31T23:59Z", "noon", ""])
+def test_a_beginning_outside_our_years_is_refused(text: str):
+    with pytest.raises(UsageError, match="--start-at"):
+        begin_of(text, timedelta())
+
+
+@pytest.mark.parametrize("text", ["999999d", "9" * 400 + "d", "3651d"])
+def test_no_duration_leaves_the_calendar(text: str):
+    with pytest.raises(ValueError, match="ten years"):
+        duration(text)
+    assert begin_of(None, duration("3650d")) < datetime.now(UTC)
+
+
+def test_a_present_that_has_not_come_is_refused_before_a_gateway_does():
+    now = datetime.now(UTC)
+    require_past(now + timedelta(minutes=4), 1.0, None)
+    with pytest.raises(UsageError, match="earlier --start-at"):
+        require_past(now + timedelta(minutes=6), 1.0, None)
+
+
+def test_what_a_run_leaves_is_its_owners_alone(tmp_path: Path):
+    (tmp_path / "a-file").touch()
+    with pytest.raises(NoAccess, match="a-file"):
+        require_places(tmp_path / "a-file" / "report.json", None)
+    with pytest.raises(NoAccess, match="is a folder"):
+        require_places(tmp_path, None)
+    require_places(tmp_path / "reports" / "sim.json", tmp_path / "truth")
+    assert stat.S_IMODE((tmp_path / "truth").stat().st_mode) == 0o700
+    write_report(tmp_path / "reports" / "sim.json", report())
+    assert stat.S_IMODE((tmp_path / "reports" / "sim.json").stat().st_mode) == 0o600
+    assert [each.name for each in (tmp_path / "reports").iterdir()] == ["sim.json"]

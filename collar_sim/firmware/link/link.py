@@ -32,22 +32,28 @@ class Link:
     refused: int = 0
     """Messages that the gateway said it would not take."""
     connecting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONNECTING))
+    unreached: str = ""
+    """Why no collar that tried ever was connected; empty once one was."""
     recoveries: int = 0
     """How often a collar found the broker again."""
     resting: set[asyncio.Event] = field(default_factory=set[asyncio.Event])
     """To be set when there is a broker again, of those who wait for their next try."""
     _away: set[str] = field(default_factory=set[str])
+    _reached: bool = False
     _recovered_s: float = 0.0
     _warned_s: float | None = None
 
     def lost(self, collar_id: str, reason: str) -> None:
         """Note that a collar has no connection; said once per outage, not once per collar."""
+        if not self._reached:
+            self.unreached = reason
         if not self._away:
             log.warning("broker.lost", collar_id=collar_id, reason=reason)
         self._away.add(collar_id)
 
     def found(self, collar_id: str) -> None:
         """Note that a collar is connected."""
+        self._reached, self.unreached = True, ""
         if collar_id in self._away:
             self.let_go(collar_id)
             now_s = time.monotonic()
