@@ -43,7 +43,7 @@ fmt: ## put the code into its format
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-bench: ## all figures, or one: make bench NAME=geofence JSON=out.json
+bench: ## all figures, or one: make bench NAME=fleet JSON=out.json; NAME=-h lists them
 	$(call SETUP,--set dev)
 	.venv/bin/python -m bench $(NAME) $(if $(JSON),--json $(JSON))
 
