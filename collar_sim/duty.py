@@ -6,6 +6,7 @@ not sealed. After a boot the first epoch is shorter; it begins with the boot.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class Duty:
     was_on: bool = True
     had_battery: bool = True
 
-    @property
+    @cached_property
     def is_cut(self) -> bool:
         """Whether its power went, or came, or was away."""
         return not (self.was_on and self.on.all())
@@ -56,9 +57,11 @@ class Duty:
         """Whether it runs as the minute is over."""
         return bool(self.on[-1])
 
-    @property
+    @cached_property
     def spans(self) -> list[Span]:
         """When it ran, in order."""
+        if not self.is_cut:  # nearly always
+            return [Span(0, len(self.on), is_boot=False)]
         before = np.concatenate([[False], self.on])
         edges = np.flatnonzero(before != np.concatenate([self.on, [False]])).tolist()
         pairs = zip(edges[::2], edges[1::2], strict=True)
@@ -73,7 +76,7 @@ class Duty:
         spans = self.spans
         return spans[-1].first if spans else len(self.on)
 
-    @property
+    @cached_property
     def remembered(self) -> BoolArray:
         """Shape (60,): the seconds in which it ran, since that boot."""
         return self.on & (np.arange(len(self.on)) >= self.since_s)
@@ -94,6 +97,8 @@ class Duty:
 
     def with_changes(self, lived: list[Draft], start_at: datetime) -> list[Draft | PowerChange]:
         """What was said, with what happened: at one instant a boot first, a power cut last."""
+        if not self.is_cut:
+            return [*lived]
         changes = self.changes(start_at)
         ups, downs = (
             [change for change in changes if change.is_on is is_on] for is_on in (True, False)

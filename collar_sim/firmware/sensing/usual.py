@@ -6,6 +6,7 @@ usually is, at each liveliness, and asks for more where that is a lot. It never 
 the model's own threshold. Itching shows in no single bout, only in how much there is in an hour.
 """
 
+from bisect import bisect_left
 from dataclasses import replace
 
 import numpy as np
@@ -80,7 +81,7 @@ def considered(memory: Memory, seen: Seen) -> tuple[Seen, Memory]:
     scratched_s = memory.scratched_s * kept + scratch_s
     model = seen.packages["anomaly"]
     usual = memory.usual if model == memory.model else Memory().usual
-    level = int(np.searchsorted(LIVELY_G, seen.epoch["vedba_g"]))
+    level = bisect_left(LIVELY_G, seen.epoch["vedba_g"])
     odd = np.array(seen.odd, np.float32)
     found = [anomaly(odd, usual[level].offset), *seen.sightings]
     if scratch_s and scratched_s > ITCH_S:
