@@ -7,18 +7,15 @@ fast as they are acknowledged; at which second of the day each would have been i
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 import plugins
-from bench.wire_meter import WireMeter, metered
+from bench.edge_home import Home
 from collar_sim.assembly import Assembly, EngineChoice, FleetOptions, assemble
 from collar_sim.duty import PowerChange
 from collar_sim.firmware.log.flash import Flash
@@ -26,35 +23,21 @@ from collar_sim.firmware.minute import MINUTE, Draft, look
 from collar_sim.firmware.power.gauge import macs_of_minute
 from collar_sim.firmware.sensing.epochs import RATE_HZ
 from collar_sim.fleet_file import FleetFile, Member
-from gateway.desired import DesiredTask
-from gateway.ingest import Heard, Ingest
-from gateway.registry import Household, save_registry
-from gateway.secret_file import write_private
-from gateway.store import Store
 from gateway.wire.codec import MSGPACK, encode
 from gateway.wire.messages import Window
 from gateway.wire.session import BrokerUrl, Session, connect
 from gateway.wire.topics import Kind, Topic, site_filter
-from gateway.wire.uplink import EnrolledCollar, Registry
 from gateway.wire.windows import ACC_G_PER_LSB, GYR_DPS_PER_LSB, pack
-from pawmesh.deployment.certificates import certify_broker, make_authority
-from pawmesh.embedded.ports import free_ports
-from tests.system.mosquitto import Mosquitto
+from pawmesh.provision import CollarKeys
+from tests.system.fleet_kit import SITE
 
-SITE, COLLAR_ID = "home", "collar-1"
+COLLAR_ID = "collar-1"
 BEGIN_AT = datetime(2024, 5, 6, tzinfo=UTC)
 SEED = 11
 PATIENCE_S = 30.0
 POLL_S = 0.001
-KEY = bytes(range(32))
-MEMBER = Member(
-    collar_id=COLLAR_ID,
-    signing_key=KEY.hex(),
-    salt_secret=KEY.hex(),
-    animal_seed=SEED,
-    lat_deg=48.1,
-    lon_deg=11.5,
-)
+KEYS = CollarKeys(COLLAR_ID, bytes(range(32)).hex(), bytes(range(32)).hex())
+MEMBER = Member(**asdict(KEYS), animal_seed=SEED, lat_deg=48.1, lon_deg=11.5)
 
 
 @dataclass
@@ -94,63 +77,6 @@ class Traffic:
         self.wire_bytes.append(wire_bytes)
 
 
-class TlsMosquitto(Mosquitto):
-    """A mosquitto that also speaks TLS on a second port."""
-
-    def __init__(self, folder: Path, port: int, tls_port: int) -> None:
-        super().__init__(folder, port)
-        self._tls_port = tls_port
-        self.ca_file = self.folder / "ca.pem"
-
-    def prepare(self) -> None:
-        """Write the settings, the password, a key and its certificate."""
-        super().prepare()
-        authority = make_authority()
-        own = certify_broker(authority, ["127.0.0.1"])
-        write_private(self.ca_file, authority.certificate)
-        write_private(self.folder / "cert.pem", own.certificate)
-        write_private(self.folder / "key.pem", own.key)
-        settings = self.folder / "mosquitto.conf"
-        listener = (
-            f"listener {self._tls_port} 127.0.0.1\ncertfile {self.folder}/cert.pem\n"
-            f"keyfile {self.folder}/key.pem\nset_tcp_nodelay true\n"
-        )
-        write_private(settings, settings.read_text() + listener)
-
-
-@dataclass
-class Home:
-    """A broker, a metered door to it, and room for files."""
-
-    folder: Path
-    url: str
-    """Of the broker, for whoever is not counted."""
-    door: BrokerUrl
-    meter: WireMeter
-    _rooms: int = 0
-
-    def room(self) -> Path:
-        """A new folder."""
-        self._rooms += 1
-        made = self.folder / f"room-{self._rooms}"
-        made.mkdir()
-        return made
-
-
-@asynccontextmanager
-async def home_at(folder: Path) -> AsyncGenerator[Home]:
-    """Broker and door, until the block ends."""
-    port, tls_port, door_port = free_ports(3)
-    broker, meter = TlsMosquitto(folder / "broker", port, tls_port), WireMeter()
-    with broker.running() as url:
-        login = BrokerUrl.parse(url)
-        door = BrokerUrl(
-            "127.0.0.1", door_port, login.username, login.password, tls=True, ca_file=broker.ca_file
-        )
-        async with metered(door_port, tls_port, meter):
-            yield Home(folder, url, door, meter)
-
-
 def simulated_day(folder: Path, minutes: int) -> Day:
     """What the collar says and feels from midnight on."""
     day = Day()
@@ -183,9 +109,8 @@ async def recognised(
 ) -> Traffic:
     """Send what the collar says of the day, as far as it is ``wanted``, and as its setting says."""
     traffic = Traffic()
-    folder = home.room()
-    async with _gateway(home.url, folder):
-        with Flash.open(folder) as flash:
+    async with home.gateway([KEYS]):
+        with Flash.open(home.folder / "collar") as flash:
             parts = _collar(home.door, flash, upload_every)
             collar, uplink = parts.wearers[0].collar, parts.uplinks[COLLAR_ID]
             traffic.keepalive_s = float(collar.uploads.keepalive_s)
@@ -267,36 +192,6 @@ async def _read(session: Session) -> None:
     async for batch in session.batches(100, 0.0):
         for delivery in batch:
             delivery.settle()
-
-
-@asynccontextmanager
-async def _gateway(url: str, folder: Path) -> AsyncGenerator[None]:
-    """The product's gateway, as far as it hears and answers collars."""
-    public = Ed25519PrivateKey.from_private_bytes(KEY).public_key()
-    raw = public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    enrolled = EnrolledCollar(
-        collar_id=COLLAR_ID, pet_id="p", pet_name="P", public_key=raw, assigned_at=BEGIN_AT
-    )
-    async with Store.open(folder / "gateway.db") as store:
-        registry = Registry(site=SITE, version=1, collars=[enrolled], grants=[])
-        await store.write(lambda db: save_registry(db, registry))
-        household = Household(SITE)
-        await store.read(household.load)
-
-        def heard(what: Heard) -> None:
-            desired.hear(what)
-
-        ingest = Ingest(store, household, lambda: None, heard)
-        desired = DesiredTask(household, ingest.downlink)
-        async with connect(BrokerUrl.parse(url), "gateway") as session:
-            await ingest.open(session)
-            tasks = [asyncio.create_task(each) for each in (ingest.run(session), desired.run())]
-            try:
-                yield
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _collar(broker: BrokerUrl, flash: Flash, upload_every: timedelta | None) -> Assembly:

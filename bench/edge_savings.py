@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.edge_day import BEGIN_AT, Day, Traffic, home_at, recognised, simulated_day, streamed
+from bench.edge_day import BEGIN_AT, Day, Traffic, recognised, simulated_day, streamed
+from bench.edge_home import home_at
 from bench.report import Figure, run
 from collar_sim.firmware.link.uploads import Uploads, exchanges
 from collar_sim.firmware.minute import MINUTE, Draft

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.registry import Household, save_registry
@@ -20,17 +20,18 @@ from pawmesh.shards import WHOLE
 from pawmesh.sim.workforce import Worker
 
 SITE = "home"
+WORN_SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 async def register(folder: Path, keys: Sequence[CollarKeys]) -> None:
     """Make the collars known to the gateway of a folder, which has no cloud to ask."""
-    worn_since = datetime.now(UTC) - timedelta(days=400)
     collars = [
         EnrolledCollar(
             collar_id=each.collar_id,
             pet_id=f"pet-{each.collar_id}",
             pet_name=f"Pet {each.collar_id}",
-            assigned_at=worn_since,
+            public_key=bytes.fromhex(each.public_key),
+            assigned_at=WORN_SINCE,
         )
         for each in keys
     ]
