@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud.training.errors import WeightsRefused
-from plugins.sdk.manifest import Standard
+from plugins.sdk.manifest import LARGEST, SMALLEST, Standard
 
 FloatArray = NDArray[np.float32]
 
@@ -99,7 +99,7 @@ def unpack(packed: bytes, shapes: list[tuple[int, ...]]) -> Start:
 def _require_standard(standard: NDArray[Any], width: int) -> None:
     if standard.shape != (2, width) or standard.dtype.kind != "f":
         raise WeightsRefused(f"the standard is {standard.shape}, the network has {width} inputs")
-    if not np.isfinite(standard).all() or (standard[1] <= 0).any():
+    if not (np.abs(standard) <= LARGEST).all() or not (standard[1] >= SMALLEST).all():
         raise WeightsRefused("the standard holds something that is no number, or no deviation")
 
 

@@ -73,6 +73,21 @@ def prepare(model: Model, windows: FloatArray) -> FloatArray:
     return standardised(window_features(windows, model.rate_hz), standard.mean, standard.std)
 
 
+def unlikeness(errors: FloatArray, threshold: float) -> FloatArray:
+    """How unusual windows are, by the errors of their reconstruction: 0 (met exactly) to 1.
+
+    Args:
+        errors: Any shape; an error beyond all numbers is as unusual as can be.
+        threshold: The error that counts as 0.5.
+
+    >>> unlikeness(np.array([0.0, 0.2, np.inf, np.nan], np.float32), 0.2).tolist()
+    [0.0, 0.5, 1.0, 1.0]
+    """
+    with np.errstate(invalid="ignore"):
+        score = errors / (errors + threshold)
+    return np.asarray(np.nan_to_num(score, nan=1.0), np.float32)
+
+
 def scaled(windows: FloatArray) -> FloatArray:
     """Windows as a convolution takes them, shape (n, samples, 1, 6): g, and units of 250 deg/s."""
     unit = np.array([1, 1, 1, *[1 / GYR_UNIT_DPS] * 3], np.float32)

@@ -21,6 +21,12 @@ RECONSTRUCTED, DESCRIBED = 36, 71  # features that a reconstruction and a classi
 MAX_FEATURES = 128
 RATE_HZ, WINDOW_SAMPLES = 25.0, 100  # what our collar takes: 4 s, two strides of the slowest walk
 
+SMALLEST, LARGEST = 1e-6, 1e6  # of a standard: what float32 divides by, and squares, in earnest
+FEATURES_RATE_HZ = {"described": 14.0, "reconstructed": 25.0}  # twice the highest band's end
+FEATURES_SPAN_S = 2.5  # the slowest band must hold a frequency of the window
+FEATURES_STEP = 20  # samples; a window is described by its fourths and fifths
+
+Size = Annotated[float, Meta(ge=SMALLEST, le=LARGEST)]
 Version = Annotated[str, Meta(pattern=r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(?!\n)$")]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
@@ -72,10 +78,13 @@ COLLAR_BUDGET = Budget()
 class Standard(Struct, frozen=True, forbid_unknown_fields=True):
     """What the training animals' features looked like; the model sees distances from it."""
 
-    mean: Annotated[list[float], Meta(min_length=1, max_length=MAX_FEATURES)]
+    mean: Annotated[
+        list[Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]],
+        Meta(min_length=1, max_length=MAX_FEATURES),
+    ]
     """One per feature: of `plugins.sdk.features.NAMES` for a reconstruction, of
     `plugins.sdk.descriptors.NAMES` for a classifier."""
-    std: Annotated[list[Annotated[float, Meta(gt=0)]], Meta(min_length=1, max_length=MAX_FEATURES)]
+    std: Annotated[list[Size], Meta(min_length=1, max_length=MAX_FEATURES)]
 
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,7 +97,7 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of a classifier, in the order of its outputs."""
     abstain_below: Annotated[float, Meta(ge=0, le=1)] = 0.0
     """Best score under which a classifier says ``unsure``."""
-    threshold: Annotated[float, Meta(gt=0)] | None = None
+    threshold: Size | None = None
     """Of a reconstruction: the error that counts as an anomaly (score 0.5)."""
     sees: View = View.WINDOW
     """Of a classifier. Since SDK 1.1."""
@@ -112,6 +121,19 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             len(self.standard.mean) == len(self.standard.std) == self.features
         ):
             raise ValueError(f"the standard is of {self.features} features")
+        if self.features:
+            self._require_describable()
+
+    def _require_describable(self) -> None:
+        """A window that is too short, or too coarse, has no such features."""
+        is_described = self.task is Task.CLASSIFY
+        lowest_hz = FEATURES_RATE_HZ["described" if is_described else "reconstructed"]
+        if self.rate_hz < lowest_hz:
+            raise ValueError(f"rate_hz {self.rate_hz:g}: its features take at least {lowest_hz:g}")
+        if self.samples < FEATURES_SPAN_S * self.rate_hz:
+            raise ValueError(f"samples: its features take a window of {FEATURES_SPAN_S:g} s")
+        if is_described and self.samples % FEATURES_STEP:
+            raise ValueError(f"samples {self.samples}: a multiple of {FEATURES_STEP} has features")
 
     @property
     def features(self) -> int:

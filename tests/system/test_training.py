@@ -168,6 +168,7 @@ def changed(**arrays: np.ndarray) -> bytes:
         (changed(inputs=np.zeros((9_000_000, 6), np.int8)), "more than"),  # 50 MB in 50 kB
         (changed(standard=np.ones((2, 36))), "the standard is"),
         (changed(standard=np.zeros((2, 71))), "no deviation"),
+        (changed(standard=np.full((2, 71), 1e-46)), "no deviation"),
     ],
 )
 def test_weights_that_are_not_ours_are_refused_with_a_reason(packed, reason):

@@ -2,10 +2,12 @@
 
 import json
 import re
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from gateway.host.discovery import discover
@@ -14,6 +16,7 @@ from gateway.wire.topics import Kind
 from plugins.sdk import types as sdk_types
 from plugins.sdk.behaviours import Behaviour
 from plugins.sdk.errors import ManifestError
+from plugins.sdk.features import prepare
 from plugins.sdk.manifest import (
     SDK_VERSION,
     Budget,
@@ -64,10 +67,15 @@ COLLAR = {k: v for k, v in GATEWAY.items() if k not in ("entry", "inputs", "sett
 }
 
 
+DESCRIBED = {"mean": [1.0] * 71, "std": [1.0] * 71}
+DESCRIBING = COLLAR | {"model": MODEL | {"sees": "features", "standard": DESCRIBED}}
+NAN = float("nan")
+
+
 def toml(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{name} = {toml(each)}" for name, each in value.items()) + "}"
-    return json.dumps(value)  # texts, numbers and lists are written alike
+    return json.dumps(value).replace("NaN", "nan")  # texts, numbers and lists are written alike
 
 
 def write(folder: Path, manifest: dict[str, Any]) -> Path:
@@ -157,6 +165,17 @@ WRONG: list[tuple[dict[str, Any], str, Any, str]] = [
     (COLLAR, "model.sees", "features", "model.standard"),
     (COLLAR, "model.standard", {"mean": NUMBERS, "std": NUMBERS}, "sees"),
     ({**COLLAR, "model": RECONSTRUCTION}, "model.standard.std", [0.0] * 36, "model.standard.std"),
+    ({**COLLAR, "model": RECONSTRUCTION}, "model.standard.std", [1e-46] * 36, "model.standard.std"),
+    ({**COLLAR, "model": RECONSTRUCTION}, "model.standard.mean", [NAN] * 36, "model.standard.mean"),
+    ({**COLLAR, "model": RECONSTRUCTION}, "model.standard.mean", [1e30] * 36, "standard.mean"),
+    ({**COLLAR, "model": RECONSTRUCTION}, "model.threshold", NAN, "model.threshold"),
+    ({**COLLAR, "model": RECONSTRUCTION}, "model.threshold", 1e-46, "model.threshold"),
+    ({**COLLAR, "model": RECONSTRUCTION}, "model.rate_hz", 16.4, "rate_hz 16.4"),
+    ({**COLLAR, "model": RECONSTRUCTION}, "model.samples", 60, "2.5 s"),
+    (DESCRIBING, "model.rate_hz", 0.2, "rate_hz 0.2"),
+    (DESCRIBING, "model.rate_hz", 1_000.0, "2.5 s"),
+    (DESCRIBING, "model.samples", 139, "multiple of 20"),
+    (DESCRIBING, "model.samples", 4_096, "multiple of 20"),
 ]
 
 
@@ -166,6 +185,27 @@ def test_a_wrong_field_is_refused_by_name(
 ) -> None:
     with pytest.raises(ManifestError, match=re.escape(named)):
         read_manifest(write(folder, put(manifest, path, value)))
+
+
+@pytest.mark.parametrize(
+    ("model", "rate_hz"),
+    [
+        *((DESCRIBING["model"], rate_hz) for rate_hz in (14.0, 16.4, 100.0, 1_000.0)),
+        *((RECONSTRUCTION, rate_hz) for rate_hz in (25.0, 100.0, 1_000.0)),
+    ],
+)
+def test_every_window_that_a_manifest_may_ask_for_has_its_features(
+    folder: Path, model: dict[str, Any], rate_hz: float
+) -> None:
+    shortest = 20 * ceil(2.5 * rate_hz / 20)
+    for samples in (shortest, shortest + 20):
+        asked = model | {"rate_hz": rate_hz, "samples": samples}
+        read = read_manifest(write(folder, COLLAR | {"model": asked})).model
+        assert read is not None
+        still = np.zeros((2, samples, 6), np.float32)
+        moved = np.random.default_rng(3).normal(0, 1, still.shape).astype(np.float32)
+        assert np.isfinite(prepare(read, still)).all()
+        assert np.isfinite(prepare(read, moved)).all()
 
 
 def test_every_field_has_a_wrong_value_here() -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from plugins.sdk.behaviours import Behaviour
 from plugins.sdk.errors import ModelRefused
-from plugins.sdk.features import prepare
+from plugins.sdk.features import prepare, unlikeness
 from plugins.sdk.manifest import Model, Task
 from plugins.sdk.package import Package
 
@@ -151,8 +151,7 @@ class AnomalyScorer:
 
     def score(self, windows: FloatArray) -> FloatArray:
         """0 (met exactly) to 1, with 0.5 at the manifest's threshold; shape (n,)."""
-        errors = self.errors(windows)
-        return np.asarray(errors / (errors + self._threshold), np.float32)
+        return unlikeness(self.errors(windows), self._threshold)
 
 
 def decide(model: Model, scores: FloatArray) -> list[Behaviour]:
