@@ -179,7 +179,7 @@ async def test_a_full_flash_keeps_its_alerts_and_the_gateway_counts_what_went(ho
     await home.register([enrolled(name) for name in names])
     sim = Simulator(
         home.folder, home.broker_url, "--start-at", ago(6).isoformat(), "--history", "0",
-        "--speed", "300", "--radio-loss", "0", "--log-bytes", "16384",
+        "--speed", "600", "--radio-loss", "0", "--log-bytes", "16384",
     )  # fmt: skip
     await sim.start()
     await until(lambda: dropped(home.folder) > 100)
