@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from gateway.wire.codec import EARLIEST
 from gateway.wire.messages import ClockQuality
 
+CALENDAR = timedelta(seconds=2**32 - 1)  # seconds since 1970 in 32 bits: until 2106
+
 
 @dataclass(frozen=True)
 class ClockJump:
@@ -41,6 +43,8 @@ class CollarClock:
     def dated(self, at: datetime, written_at: datetime) -> datetime:
         """What is written for an instant, in a message that is written at another.
 
+        However far it jumps, it stays on its calendar.
+
         >>> from datetime import UTC
         >>> noon = datetime(2026, 5, 1, 12, tzinfo=UTC)
         >>> CollarClock(noon, is_set=False).dated(noon + timedelta(seconds=9), noon).isoformat()
@@ -49,7 +53,7 @@ class CollarClock:
         if not self.is_set:
             return EARLIEST + timedelta(seconds=self.uptime_s(at))
         ahead = sum((jump.size for jump in self._active(written_at)), timedelta())
-        return max(EARLIEST, at + ahead)
+        return EARLIEST + min(max(timedelta(), at - EARLIEST + ahead), CALENDAR)
 
     def quality(self, written_at: datetime) -> ClockQuality:
         """How far it can be trusted."""
