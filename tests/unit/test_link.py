@@ -1,0 +1,32 @@
+"""What the collars of a process share: one voice about outages, and about what is refused."""
+
+import structlog
+
+from collar_sim.firmware.link.link import WARN_EVERY_S, Link
+from gateway.wire.session import BrokerUrl
+
+WHY = ["invalid: odba_g"]
+
+
+def test_an_outage_of_many_is_said_once_as_it_begins_and_once_as_it_ends() -> None:
+    link = Link(BrokerUrl("127.0.0.1", 1), "home")
+    with structlog.testing.capture_logs() as logs:
+        for name in ("c1", "c2", "c3"):
+            link.lost(name, "refused")
+        link.found("c1")
+        link.let_go("c2")  # its power went
+        link.found("c4")  # it was never away
+        link.found("c3")
+    assert [each["event"] for each in logs] == ["broker.lost", "broker.back"]
+    assert link.recoveries == 1
+
+
+def test_refusals_are_all_counted_and_said_once_a_minute() -> None:
+    link = Link(BrokerUrl("127.0.0.1", 1), "home")
+    with structlog.testing.capture_logs() as logs:
+        for second in range(int(WARN_EVERY_S) + 1):
+            link.note_refused("c1", WHY * 20, float(second))
+    assert [(each["refused_so_far"], each["reasons"]) for each in logs] == [
+        (20, WHY * 3),
+        (20 * (int(WARN_EVERY_S) + 1), WHY * 3),
+    ]
