@@ -36,7 +36,7 @@ class Contiguity:
         self._known: set[Key] = set()
         """The same keys."""
         self._highest = BEFORE_ALL
-        """The last of them, while there are any."""
+        """The last of them; where there are none it lies before ``next``."""
         self._forgotten = BEFORE_ALL
         """The last held key that there was no room for."""
         self._births: dict[int, Key | None] = {}
@@ -67,7 +67,7 @@ class Contiguity:
             if not self._has_room(key, previous):
                 self._forgotten = max(self._forgotten, key)
                 return
-            self._highest = max(self._highest, key) if self._ahead else key
+            self._highest = max(self._highest, key)
             self._known.add(key)
             heappush(self._ahead, key)
         if key.seq == 0:

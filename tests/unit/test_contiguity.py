@@ -13,7 +13,7 @@ from gateway.ingest import contiguity
 from gateway.ingest.contiguity import BEFORE_ALL, Contiguity
 from gateway.wire.messages import Gap, Key
 
-few = settings(max_examples=150, deadline=None)
+few = settings(max_examples=80, deadline=None)
 FAR = 2**53 - 1
 
 
@@ -280,6 +280,16 @@ said = st.one_of(
 
 
 class TestAgainstTheNaive:
+    @example(
+        [
+            (
+                "declare",
+                [Gap(boot=0, first_seq=2, last_seq=2), Gap(boot=0, first_seq=1, last_seq=4)],
+            ),
+            ("hold", Key(0, 0), None),
+            ("hold", Key(0, 5), None),
+        ]
+    )
     @few
     @given(st.lists(said, max_size=25))
     def test_one_sweep_does_what_one_step_after_the_other_does(
