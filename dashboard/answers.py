@@ -125,6 +125,14 @@ class Epoch(Answer):
     drink_bouts: int = 0
 
 
+class Event(Answer):
+    """Something that a collar thought worth a message of its own."""
+
+    observed_at: AwareDatetime
+    name: str
+    duration_s: float = 0.0
+
+
 class Fix(Answer):
     """A position of a pet's track."""
 

@@ -13,6 +13,7 @@ from dashboard.answers import (
     Corrected,
     Correction,
     Epoch,
+    Event,
     Fix,
     Leaving,
     Pet,
@@ -24,6 +25,7 @@ from dashboard.service import Service, Slow, TooMuch, Unreachable, content_of, d
 
 TIMEOUT_S = 5.0
 EPOCHS_LIMIT = 5_000  # the gateway's own limit; a day of minutes is 1,440
+EVENTS_LIMIT = 500  # of each name once in a quarter of an hour
 FIXES_LIMIT = 1_000
 ALERTS_LIMIT = 100
 LEAVING_LIMIT = 2_000
@@ -38,6 +40,7 @@ _status = TypeAdapter(Status)
 _leaving = TypeAdapter(list[Leaving])
 _entries = TypeAdapter(list[dict[str, Any]])
 _epochs = TypeAdapter(list[Epoch])
+_events = TypeAdapter(list[Event])
 _fixes = TypeAdapter(list[Fix])
 _corrections = TypeAdapter(list[Correction])
 _corrected = TypeAdapter(Corrected)
@@ -85,6 +88,10 @@ class Gateway:
         """What a pet did since then, oldest first."""
         return self._history(pet_id, "epoch", since, EPOCHS_LIMIT, _epochs)
 
+    def events(self, pet_id: str, since: datetime) -> list[Event]:
+        """What a pet's collar thought worth a message since then, oldest first."""
+        return self._history(pet_id, "event", since, EVENTS_LIMIT, _events)
+
     def fixes(self, pet_id: str, since: datetime) -> list[Fix]:
         """Where a pet was since then, oldest first."""
         return self._history(pet_id, "fix", since, FIXES_LIMIT, _fixes)
@@ -130,7 +137,7 @@ class Gateway:
     ) -> list[T]:
         query = {"kind": kind, "since": since.isoformat(), "limit": limit}
         entries = self._ask("GET", f"/v1/pets/{pet_id}/history", _entries, query)
-        return self._as(into, [entry.get("fields") for entry in entries])
+        return self._as(into, [_said(entry) for entry in entries])
 
     def _ask(
         self,
@@ -184,3 +191,11 @@ class Gateway:
                 "The gateway's answer is not understood. Are gateway and dashboard of one version?"
             )
         return found  # pyright: ignore[reportReturnType] - None is what _nothing gives
+
+
+def _said(entry: Mapping[str, Any]) -> Any:
+    """What a message said, at the instant that it was filed by: a collar's clock may be wrong."""
+    fields = entry.get("fields")
+    if not isinstance(fields, dict):
+        return fields
+    return {**fields, "observed_at": entry.get("observed_at")}

@@ -14,6 +14,7 @@ from dashboard.answers import (
     Alert,
     Correction,
     Epoch,
+    Event,
     Fix,
     Leaving,
     Pet,
@@ -50,6 +51,8 @@ class Look:
     zones: dict[str, Zone]
     tracks: dict[str, list[Fix]]
     days: dict[str, list[Epoch]]
+    events: dict[str, list[Event]]
+    """Of those days."""
     corrections: dict[str, list[Correction] | None]
     """What the owner said, by pet; ``None`` where the gateway is too old to be told."""
     home: Home | None
@@ -95,6 +98,7 @@ class Watch:
     _zones: dict[str, Zone] = field(default_factory=dict[str, Zone])
     _tracks: dict[str, Kept[list[Fix]]] = field(default_factory=dict[str, Kept[list[Fix]]])
     _days: dict[str, Kept[list[Epoch]]] = field(default_factory=dict[str, Kept[list[Epoch]]])
+    _events: dict[str, list[Event]] = field(default_factory=dict[str, list[Event]])
     _said: dict[str, Kept[list[Correction] | None]] = field(
         default_factory=dict[str, Kept[list[Correction] | None]]
     )
@@ -136,6 +140,7 @@ class Watch:
             zones=self._zones,
             tracks={pet_id: kept.value for pet_id, kept in self._tracks.items()},
             days={pet_id: kept.value for pet_id, kept in self._days.items()},
+            events=self._events,
             corrections={pet_id: kept.value for pet_id, kept in self._said.items()},
             home=self._home.value if self._home else None,
             trouble_of=trouble_of,
@@ -171,6 +176,7 @@ class Watch:
         ):
             # an epoch is of an hour at most, and counts from its beginning
             epochs = self.gateway.epochs(pet.pet_id, now - DAY - HOUR)
+            self._events[pet.pet_id] = self.gateway.events(pet.pet_id, now - DAY)
             self._days[pet.pet_id] = Kept(epochs, pet.behaviour_at, now)
         said = self._said.get(pet.pet_id)
         if said is None or now - said.asked_at >= DAY_REST:

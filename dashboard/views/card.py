@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard.answers import Epoch, Pet
 from dashboard.day import DAY, Stretch, blocks_of, stretches_of, totals
+from dashboard.happenings import happenings
 from dashboard.markup import Html, chip, icon, joined, note, tag
 from dashboard.pictures import day_ribbon, own_colour
 from dashboard.places import origin_of, whereabouts, zones_of
@@ -50,7 +51,7 @@ def draw_card(pet: Pet, look: Look, now: datetime, zone: tzinfo, *, foldable: bo
                 "div",
                 "pm-quiet" if quiet else "",
                 _head(pet, look, stretches, now, zone),
-                tag("div", "pm-facts", joined(_facts(pet, look, now))),
+                tag("div", "pm-facts", joined(_facts(pet, look, now, zone))),
             )
         )
         if quiet and pet.known_at is not None and look.trouble is None:
@@ -109,7 +110,7 @@ def _head(pet: Pet, look: Look, stretches: Sequence[Stretch], now: datetime, zon
     )
 
 
-def _facts(pet: Pet, look: Look, now: datetime) -> Iterable[Html]:
+def _facts(pet: Pet, look: Look, now: datetime, zone: tzinfo) -> Iterable[Html]:
     if pet.place is None:
         yield _fact("location_off", "No position yet", "")
     else:
@@ -125,6 +126,8 @@ def _facts(pet: Pet, look: Look, now: datetime) -> Iterable[Html]:
         yield _fact("mood", text, freshness(each.observed_at, now), NOT_A_DIAGNOSIS)
     if pet.anomaly is not None and pet.anomaly >= UNUSUAL_FROM:
         yield _fact("ecg_heart", "Moved differently than usual", "", NOT_A_DIAGNOSIS)
+    for each in happenings(look.events.get(pet.pet_id, []), zone, now):
+        yield _fact(each.icon, each.text, each.faint, each.tip)
 
 
 def _fact(icon_name: str, text: str, faint: str, tip: str = "") -> Html:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from gateway.wire.messages import ActivityEpoch, Power
+from gateway.wire.messages import ActivityEpoch, Event, Power
 from gateway.wire.topics import Kind
 from tests.system.dashboard_kit import (
     EMAIL,
@@ -152,12 +152,22 @@ async def sees_them_move(household: Household, bella: object, page: Page) -> Non
         joules={"gnss": 6.0, "wifi": 3.0, "imu": 1.0},
     )
     bella.messages.append((Kind.POWER, power))  # type: ignore[attr-defined]
+    for name, lasted_s in (("itch", 200.0), ("sensor_fault", 0.0)):
+        happened = Event(
+            **{"collar_id": "c1", "boot": 1, "seq": len(bella.messages), "observed_at": at},  # type: ignore[attr-defined]
+            name=name,
+            confidence=0.9,
+            duration_s=lasted_s,
+        )
+        bella.messages.append((Kind.EVENT, happened))  # type: ignore[attr-defined]
     moved = fix("c1", len(bella.messages), at, 31.0, 4.0)  # type: ignore[attr-defined]
     bella.messages.append((Kind.FIX, moved))  # type: ignore[attr-defined]
     await deliver(household.home, bella)  # type: ignore[arg-type]
     await expect(card.locator(".pm-doing")).to_contain_text("Running")
     await expect(card.locator(".pm-chips")).to_contain_text("7 %")
     await expect(card.locator(".pm-energy")).to_contain_text("Battery lasts about 25 hours")
+    await expect(card.locator(".pm-facts")).to_contain_text("Motion sensor fails")
+    await expect(card.locator(".pm-facts")).to_contain_text("Scratches much more than healthy pets")
     await expect(card.locator(".pm-energy .pm-key").first).to_have_text("Satellite position60 %")
     await expect(pet).not_to_have_attribute("data-x", before or "")
     assert await scale.text_content() == chosen
