@@ -43,7 +43,5 @@ def happenings(events: Sequence[Event], zone: tzinfo, now: datetime) -> list[Hap
     if (itch := latest.get(ITCH)) is not None and now - itch.observed_at < RECENT:
         at = clock_time(itch.observed_at, zone, now)
         text = "Scratches much more than healthy pets do"
-        found.append(
-            Happening("gesture", text, f"{duration(itch.duration_s)} lately, at {at}", NO_DIAGNOSIS)
-        )
+        found.append(Happening("gesture", text, f"noticed {at}", NO_DIAGNOSIS))
     return found

@@ -210,7 +210,7 @@ def require_past(present: datetime, speed: float, duration: timedelta | None) ->
     Raises:
         UsageError: It begins ahead of now.
     """
-    ahead = present - datetime.now(UTC)
+    ahead = timedelta(seconds=round((present - datetime.now(UTC)).total_seconds()))
     if ahead > MAX_AHEAD:
         raise UsageError(
             f"The fleet would begin {ahead} ahead of now, and gateways refuse what has not "

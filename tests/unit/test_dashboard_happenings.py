@@ -32,7 +32,7 @@ def event(name: str, hours_ago: float, duration_s: float = 0.0) -> Event:
             [event("itch", 1, 240.0), event("sensor_fault", 2)],
             [
                 ("Motion sensor fails", "since 10:00"),
-                ("Scratches much more than healthy pets do", "4 min lately, at 11:00"),
+                ("Scratches much more than healthy pets do", "noticed 11:00"),
             ],
         ),
         ([event("itch", 13, 240.0), event("scratch", 0.1), event("anomaly", 0.1)], []),
