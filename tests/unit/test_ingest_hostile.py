@@ -83,6 +83,23 @@ async def test_a_store_that_fails_ends_it_and_nothing_is_acknowledged(door: Door
     assert door.heard.payloads == {}
 
 
+async def test_where_the_store_is_at_fault_no_message_is_blamed(door: Door) -> None:
+    await door.ask("CREATE TRIGGER broken BEFORE INSERT ON message BEGIN SELECT json('{'); END")
+    with pytest.raises(sqlite3.OperationalError, match="malformed"):
+        await door.take(birth(1), event(1, 1))
+    assert await door.ask("SELECT * FROM rejected") == []
+
+
+async def test_what_was_learnt_in_a_commit_that_failed_is_learnt_again(door: Door) -> None:
+    await door.ask(
+        """CREATE TRIGGER poison BEFORE INSERT ON message WHEN NEW.seq = 2
+           BEGIN SELECT RAISE(ABORT, 'no room for a two'); END"""
+    )
+    await door.take(birth(1), *(event(1, seq, uptime_s=60.0) for seq in (1, 2)))
+    await door.take(event(1, 3, uptime_s=60.0))
+    assert [row["boot"] for row in await door.ask("SELECT boot FROM boot_began")] == [1]
+
+
 async def test_the_same_twice_at_once_beyond_what_is_remembered(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
