@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from cloud.training.backend import load, to_int8
 from cloud.training.dataset import Dataset
 from cloud.training.errors import DatasetTooSmall
+from cloud.training.judge import temperature
 from cloud.training.sensors import as_others_would
 from cloud.training.teacher import Teacher, balance, carriers
 from cloud.training.weights import Examples, Start, unpack
@@ -85,6 +86,7 @@ def fit(
     learning_rate: float = LEARNING_RATE,
     trust: float = 0.5,
     hidden: tuple[int, int] = HIDDEN,
+    tune: Dataset | None = None,
 ) -> Fitted:
     """A classifier of windows.
 
@@ -99,6 +101,8 @@ def fit(
         trust: From nothing, how much a window's own label counts beside what the forest says of it:
             0 where labels are of whole sessions.
         hidden: Widths of the two layers; as they were, with ``start``.
+        tune: Of other animals, with these labels: the scores are made as sure as they are right
+            there.
 
     Raises:
         DatasetTooSmall: A label has no window; with ``start``, none has.
@@ -141,6 +145,8 @@ def fit(
         epochs=epochs,
         verbose=0,
     )
+    if tune is not None:
+        _calibrate(model, tune.where(np.isin(tune.labels, labels)), labels, standard)
     edges = np.array([[-NEAR_LIMIT], [NEAR_LIMIT]], np.float32).repeat(len(NAMES), axis=1)
     shown = np.concatenate([edges, lesson.inputs[order]])
     tflite = to_int8(model, shown, tf, scale_per_neuron=False)
@@ -199,6 +205,19 @@ def _with_rehearsal(
         np.concatenate([new.truth, _said(earlier, asked)]),
         np.concatenate(weight),
     )
+
+
+def _calibrate(model: Any, tune: Dataset, labels: list[str], standard: Standard) -> None:
+    """Make the scores sharper or softer by one factor, which changes no decision.
+
+    What a forest with large leaves says is too timid, and the network learned to be.
+    """
+    described = descriptors(tune.windows, RATE_HZ)
+    inputs = standardised(described, standard.mean, standard.std, NEAR_LIMIT)
+    targets = np.array([labels.index(label) for label in tune.labels.tolist()], np.uint8)
+    last = model.layers[-1]
+    factor = 1.0 / temperature(_said(model, inputs), targets)
+    last.set_weights([weights * np.float32(factor) for weights in last.get_weights()])
 
 
 def _require_enough(targets: Targets, labels: list[str], *, all_needed: bool) -> None:

@@ -118,7 +118,7 @@ def train(out: Path, seed: int = 1, size: Size = Size(), *, quiet: bool = False)
 
 def _activity(cohort: Cohort, seed: int, epochs: int) -> Made:
     labels = [str(label) for label in LABELS]
-    fitted = activity.fit(cohort.fit, labels, seed, epochs=epochs)
+    fitted = activity.fit(cohort.fit, labels, seed, epochs=epochs, tune=cohort.tune)
     draft = classifier_package(
         fitted,
         LABELS,
