@@ -19,7 +19,7 @@ from collar_sim.animal.individual.profile import Profile, draw_profile
 from collar_sim.animal.individual.wear import Wear
 from collar_sim.animal.life.behaviour import Chain, Mood, Sudden
 from collar_sim.animal.life.body import AT_REST, Vitals, body_minute, draw_baseline
-from collar_sim.animal.life.scenario import COURSES, POWER_CUT_S, Incident, Scenario
+from collar_sim.animal.life.scenario import COURSES, KEPT_IN_S, POWER_CUT_S, Incident, Scenario
 from collar_sim.animal.life.temperament import draw_temperament
 from collar_sim.animal.minute import AnimalMinute
 from collar_sim.animal.place.ground import neighbourhood, to_degrees
@@ -154,6 +154,7 @@ class Animal:
             episode=episode,
             sudden=sudden,
             afield=state.place.is_out,
+            kept_in=self._is_kept_in(index),
         )
         body, vitals = body_minute(
             self.profile.species,
@@ -234,6 +235,12 @@ class Animal:
         if episode.kind is Anomaly.SEIZURE and state.mood.bout.ride is None:
             return episode, Sudden(Incident.SEIZURE, int(rng.integers(60)), episode)
         return episode, None
+
+    def _is_kept_in(self, minute_index: int) -> bool:
+        """Whether something is about to come over the animal, so that it is not taken out."""
+        if self._incident_s is None or self._course.incident not in SUDDEN:
+            return False
+        return 0 <= self._incident_s - minute_index * 60 < KEPT_IN_S
 
     def _collar(self, minute_index: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """In which seconds the collar is worn, and in which it has power."""

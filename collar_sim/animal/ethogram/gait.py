@@ -82,8 +82,8 @@ MOTIONS: dict[Behaviour, Motion] = {
     # (Craven et al. 2010, doi:10.1098/rsif.2009.0490), are too faint for a collar
     Behaviour.SNIFF: Motion(
         None,
-        froude=(0.01, 0.10),
-        steady=0.6,
+        froude=(0.03, 0.20),
+        steady=0.5,
         pitch_deg=(38.0, 10.0),
         trunk_deg=(6.0, 5.0),
         look=0.85,
@@ -98,7 +98,7 @@ MOTIONS: dict[Behaviour, Motion] = {
         steady=0.95,
         pitch_deg=(-18.0, 10.0),
         look=0.4,
-        look_deg=4.0,
+        look_deg=2.5,
         sway_deg=1.2,
         shove_g=0.02,
         buzz_g=0.005,
@@ -192,6 +192,15 @@ def speed_mps(froude: float, hip_height_m: float) -> float:
     1.2
     """
     return math.sqrt(froude * G_MPS2 * hip_height_m)
+
+
+def froude_of(speed_mps: float, hip_height_m: float) -> float:
+    """The Froude number v^2/(g h) of a speed.
+
+    >>> round(froude_of(1.2, 0.45), 2)
+    0.33
+    """
+    return speed_mps**2 / (G_MPS2 * hip_height_m)
 
 
 def stride_hz(froude: float, hip_height_m: float) -> float:

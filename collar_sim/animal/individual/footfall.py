@@ -1,4 +1,4 @@
-"""What the neck feels of each footfall: force, brake and push, and the collar ringing after it.
+"""What the neck feels of each footfall: force, brake, push, the collar's ringing, its tag's rattle.
 
 A foot presses with half a sine while it is down (Alexander et al. 1979,
 doi:10.1111/j.1469-7998.1979.tb03956.x): so its peak is pi / (2 * duty) of the weight that it bears
@@ -7,7 +7,9 @@ and pushes then. Forelegs bear 60 % of the weight (Kano et al. 2016, doi:10.1186
 and the neck, which stands on them, feels little of the others. No two steps are alike.
 
 Each foot gives three waves (pressing, braking, ringing), the trunk four (its swing, once and twice
-a stride); a matrix of the animal's own turns these 16 into acceleration and angles of the neck.
+a stride); a matrix of the animal's own turns these 16 into acceleration and angles of the neck. A
+tag beside the unit strikes it some times as the foot lands, each time for milliseconds: at 25 Hz a
+burst of all frequencies that dies away within two or three samples (`still` makes the noise).
 """
 
 from dataclasses import dataclass
@@ -32,8 +34,10 @@ PARTNER_PRESSES = 0.30
 GROWTH = 0.4  # amplitude ~ Froude^0.4: a little less than linearly with speed
 NOD_DEG = 4.0  # the head goes up as the sore leg lands and down on the sound one, by eye
 SCATTER = 1.0  # rad, of the ringing from step to step
-RING_UNEVENNESS = 0.35  # of its size, like `Footwork.unevenness`
+RING_UNEVENNESS = 0.2  # of its size, like `Footwork.unevenness`
 WAVES = 16
+TAG_S = 0.06  # for how long a tag goes on striking the unit after a footfall; by eye
+TAG_UNEVENNESS = 0.6  # of its strikes, from step to step
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Footwork:
     """Where in its swing a footfall finds it."""
     at_froude: float
     """Speed at which the amplitudes hold."""
+    tag_g: float
+    """How hard its tag strikes the unit; 0 without one."""
     nod: float
     """How much of a limp's nodding reaches the unit."""
 
@@ -68,12 +74,13 @@ def footfalls(
     stride_hz: float,
     rate_hz: float,
     cycles: NDArray[np.float64],
+    vary: Waves,
     rng: np.random.Generator,
     *,
     sore: Leg | None = None,
     severity: float = 0.0,
-) -> Waves:
-    """What the neck does because of its steps, shape (n, 6): g, then degrees.
+) -> tuple[Waves, Waves]:
+    """What the neck does because of its steps, and how its tag strikes the unit then.
 
     Args:
         work: The individual's.
@@ -81,9 +88,14 @@ def footfalls(
         stride_hz: Strides per second.
         rate_hz: Of the samples.
         cycles: Strides done at each sample, shape (n,), rising.
+        vary: How the unit rings and how the trunk swings beside usual, shape (n, 2).
         rng: Of this minute and stream.
         sore: A leg that it spares.
         severity: How much, 0.5 to 1.2.
+
+    Returns:
+        The neck's motion, shape (n, 6): g, then degrees; the spread of the tag's shaking in g,
+        shape (n,).
     """
     duty = np.full(4, min(0.8, work.duty * duty_factor(froude)), np.float32)
     force = np.ones(4, np.float32)
@@ -110,12 +122,15 @@ def footfalls(
     seconds = np.maximum(local, 0.0) * np.float32(1.0 / stride_hz)
     grown = np.float32((froude / work.at_froude) ** GROWTH)
     swing = 2 * np.pi * work.ring_hz * seconds + work.ring_rad + SCATTER * swung
-    struck = grown * force * np.exp(RING_UNEVENNESS * harder)
+    struck = grown * force**2 * np.exp(RING_UNEVENNESS * harder)  # a sore leg is set down softly
     waves[:, 8:12] = struck * np.exp(-seconds / work.ring_s) * np.sin(swing)
+    knocks = np.exp(TAG_UNEVENNESS * swung - seconds / np.float32(TAG_S))
+    rattle_g = knocks @ (np.float32(work.tag_g * grown) * FELT.astype(np.float32))
     turn = 2 * np.pi * since
     waves[:, 12], waves[:, 13] = np.cos(turn), np.sin(turn)
     waves[:, 14], waves[:, 15] = np.cos(2 * turn), np.sin(2 * turn)
-    waves[:, 12:] *= grown
+    waves[:, 8:12] *= vary[:, :1]
+    waves[:, 12:] *= grown * vary[:, 1:]
     waves[:, :8] *= min(np.float32(1.0), grown)
     motion = waves @ work.mixing
     if sore is not None:
@@ -125,7 +140,7 @@ def footfalls(
         motion[:, 4] -= np.float32(NOD_DEG * front * severity) * nod
         motion[:, 2] -= np.float32(0.1 * front * severity) * nod
     motion[:, :3] -= _mean_of_stride(motion[:, :3], round(rate_hz / stride_hz))
-    return motion
+    return motion, rattle_g
 
 
 def _mean_of_stride(acc_g: Waves, samples: int) -> Waves:

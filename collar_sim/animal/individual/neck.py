@@ -18,20 +18,25 @@ ASYMMETRY = 0.05  # log, between the legs of a sound animal
 UNEVEN_PHASE = 0.006  # strides, between left and right of a sound animal
 HIND_PHASE = 0.03  # strides, of the hind legs behind the forelegs
 UNEVENNESS, HASTE = 0.14, 0.012  # medians of `Footwork.unevenness` and `haste`
-PRESSED = 0.55  # g of the neck per body weight under the feet
+PRESSED = 0.5  # g of the neck per body weight under the feet
 BRAKED = 0.14  # g, of a foot's brake and push
-LOPSIDED = 0.5  # how unlike left and right footfalls ring a unit that hangs to one side
-RING_G, RING_DEG = 1.2, 5.0  # of the loosest collar after a footfall
+LOPSIDED = 0.3  # how unlike left and right footfalls ring a unit that hangs to one side
+RING_G, RING_DEG = 1.2, 1.7  # of the loosest collar after a footfall
+RING_TURN_SPREAD = 0.6  # log, of how much of it is turning: by where the unit's weight is
+RING_S = (0.08, 0.3)  # shortest and longest time in which it dies away
+RING_ASIDE = 0.4  # of its size up and down: a strap gives way along the neck least
+TAGGED = 0.8  # share of the animals that wear a tag beside the unit
+TAG_G, TAG_SPREAD = 0.3, 0.5  # of its strikes at a footfall, and from tag to tag, log
 AT_FROUDE = {"walk": 0.3, "trot": 1.0, "gallop": 3.0}  # where the amplitudes below hold
-RINGS = {"walk": 1.3, "trot": 1.4, "gallop": 1.5}  # how much more than `RING_G`
-BOB_G = {"walk": 0.3, "trot": 0.25, "gallop": 0.1}  # of a trunk that vaults over each step
+RINGS = {"walk": 1.8, "trot": 2.0, "gallop": 1.8}  # how much more than `RING_G`
+BOB_G = {"walk": 0.08, "trot": 0.25, "gallop": 0.1}  # beside what the feet press
 LUNGE_G = {"walk": 0.0, "trot": 0.0, "gallop": 0.25}  # forward, once a stride
 SWING_DEG = {  # roll, pitch, yaw of the neck: once a stride, twice a stride
-    "walk": ((3.2, 1.8, 5.5), (0.9, 2.0, 0.8)),
+    "walk": ((2.2, 1.3, 4.5), (0.7, 1.5, 0.8)),
     "trot": ((2.8, 1.5, 6.5), (1.0, 2.2, 1.0)),
     "gallop": ((3.0, 4.5, 4.5), (1.0, 1.2, 1.0)),
 }
-SWING_SPREAD = 0.35  # log, of each of its two parts
+SWING_SPREAD = 0.7  # log, of each of its two parts
 SWING_PHASE_RAD = 0.8  # about a swing that ends as a forefoot lands
 ONE_AXIS_RAD = 0.35  # a collar swings about one oblique axis, not about each by itself
 SIDE, END = np.array([1.0, -1.0, 1.0, -1.0]), np.array([1.0, 1.0, -1.0, -1.0])  # of the four legs
@@ -55,9 +60,10 @@ def draw_footwork(
     own[:12] *= rng.lognormal(0.0, ASYMMETRY, (12, 6))
     steps, ring = _steps(rng), _ring(looseness, rng) * seat.sliding
     duty, unevenness, haste = rng.lognormal(0.0, (0.08, 0.3, 0.3)).tolist()
-    ring_s, ring_rad = rng.uniform((0.05, -np.pi), (0.2, np.pi)).tolist()
+    ring_s, ring_rad = rng.uniform((RING_S[0], -np.pi), (RING_S[1], np.pi)).tolist()
     uneven = rng.normal(0.0, UNEVEN_PHASE, 4)
     uneven[2:] += rng.normal(0.0, HIND_PHASE)
+    tagged, tag_g = float(rng.random()) < TAGGED, TAG_G * float(rng.lognormal(0.0, TAG_SPREAD))
     footwork: dict[str, Footwork] = {}
     for gait, phases in PHASES.items():
         parts = [steps, RINGS[gait] * ring, _swings(gait, rng)]
@@ -72,6 +78,7 @@ def draw_footwork(
             ring_s=ring_s,
             ring_rad=ring_rad,
             at_froude=AT_FROUDE[gait],
+            tag_g=tag_g * seat.sliding if tagged else 0.0,
             nod=seat.reach.get("limp", 1.0),
         )
     return footwork
@@ -97,10 +104,12 @@ def _ring(looseness: float, rng: np.random.Generator) -> FloatArray:
     stray = rng.standard_normal((4, 6))
     lopsided = LOPSIDED * float(rng.standard_normal())
     rows = np.empty((4, 6))
-    rows[:, :3] = [np.cos(way), np.sin(way), 1.0] + 0.3 * stray[:, :3] * [1.0, 1.0, 0.0]
+    rows[:, :2] = RING_ASIDE * np.array([np.cos(way), np.sin(way)]) + 0.3 * stray[:, :2]
+    rows[:, 2] = 1.0
     rows[:, 2] += lopsided * SIDE
     rows[:, :3] *= RING_G * (0.5 + looseness)
-    rows[:, 3:] = RING_DEG * (0.3 + looseness) * stray[:, 3:]
+    turned = RING_DEG * float(rng.lognormal(0.0, RING_TURN_SPREAD))
+    rows[:, 3:] = turned * (0.3 + looseness) * stray[:, 3:]
     return rows * FELT[:, None]
 
 

@@ -23,6 +23,9 @@ AMPLITUDE_SPREAD = 0.22  # log, of all amplitudes together and again of each by 
 BREATH_G = 0.0005  # by eye: a lying neck tilts by some hundredths of a degree
 BEAT_G = 0.005  # ballistic, as felt at the head of people: He et al. 2012
 COLLAR_HZ = 4.3  # by eye, of a unit of some tens of grams
+TONE_SPREAD = 0.4  # log, from animal to animal; this and the next by eye
+RESTLESS_SPREAD = 0.6
+RUB_SPREAD = 0.8  # coats are short or thick, collars tight or loose
 PHASE_SPREAD_RAD = 0.7  # legs of all quadrupeds keep roughly the same order
 
 
@@ -30,8 +33,6 @@ MASS_KG = {  # median and log spread: toy breeds to mastiffs; house cats are ali
     Species.DOG: (16.0, 0.6),
     Species.CAT: (4.5, 0.15),
 }
-MEAL_HOURS = {Species.DOG: (7.0, 17.5), Species.CAT: (6.5, 17.5, 22.0)}
-MEAL_SPREAD_H = 0.5  # from household to household
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,6 @@ class Profile:
     species: Species
     mass_kg: float
     hip_height_m: float
-    chronotype_h: float
-    """How much later than average its day runs, in hours."""
     rhythms: dict[str, NDArray[np.complex64]]
     """Per row of `rhythm.SHAPES`, complex amplitudes at the unit, shape (HARMONICS, 6)."""
     footwork: dict[str, Footwork]
@@ -64,8 +63,10 @@ class Profile:
     """Size of a heartbeat there."""
     tone: float
     """How much its muscles stir when it keeps still, beside the average animal."""
-    meal_hours: tuple[float, ...] = ()
-    """Local hours at which it is used to being fed."""
+    restless: float = 1.0
+    """How much it turns its head freely, beside the average animal."""
+    rubs: float = 1.0
+    """How much a turning collar rubs in its coat, beside the average animal's."""
     wear: Wear = Wear.COLLAR
 
     @property
@@ -83,8 +84,6 @@ def draw_profile(
     median_kg, spread = MASS_KG[species]
     mass_kg = float(np.clip(median_kg * rng.lognormal(0.0, spread), 2.0, 80.0))
     legs = rng.lognormal(0.0, 0.12)  # dachshund to greyhound at like mass
-    chronotype_h = float(rng.normal(0.0, 0.7))
-    meal_hours = tuple(rng.normal(MEAL_HOURS[species], MEAL_SPREAD_H).tolist())
     vigour = rng.lognormal(0.0, AMPLITUDE_SPREAD)
     looseness = float(rng.beta(2.0, 3.0))
     collar_hz = COLLAR_HZ * float(rng.lognormal(0.0, 0.12))
@@ -92,7 +91,6 @@ def draw_profile(
         species=species,
         mass_kg=mass_kg,
         hip_height_m=HIP_HEIGHT_PER_KG * mass_kg ** (1 / 3) * legs,
-        chronotype_h=chronotype_h,
         rhythms=_draw_rhythms(vigour, rng, seat),
         footwork=draw_footwork(vigour, looseness, collar_hz, rng, seat),
         neck_pitch_deg=float(rng.normal(0.0, 8.0)),
@@ -103,8 +101,9 @@ def draw_profile(
         sensor=sensor.draw(rng),
         breath_g=BREATH_G * float(rng.lognormal(0.0, 0.8)) * seat.reach.get("breath", 1.0),
         beat_g=BEAT_G * float(rng.lognormal(0.0, 0.5)),
-        tone=float(rng.lognormal(0.0, 0.4)),
-        meal_hours=meal_hours,
+        tone=float(rng.lognormal(0.0, TONE_SPREAD)),
+        restless=float(rng.lognormal(0.0, RESTLESS_SPREAD)),
+        rubs=float(rng.lognormal(0.0, RUB_SPREAD)),
         wear=wear,
     )
 

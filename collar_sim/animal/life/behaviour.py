@@ -14,7 +14,7 @@ import numpy as np
 
 from collar_sim.animal.ethogram.anomaly import HEALTHY, Anomaly, Episode, Phase
 from collar_sim.animal.ethogram.bout import Bout, Segment
-from collar_sim.animal.ethogram.gait import MOTIONS, speed_mps, stride_hz
+from collar_sim.animal.ethogram.gait import MOTIONS, froude_of, speed_mps, stride_hz
 from collar_sim.animal.ethogram.ride import draw_ride
 from collar_sim.animal.ethogram.species import Species
 from collar_sim.animal.individual.profile import Profile
@@ -33,13 +33,17 @@ from collar_sim.animal.life.habits import (
     activity_level,
     stretch,
 )
-from collar_sim.animal.life.scenario import Incident
+from collar_sim.animal.life.scenario import OUTINGS, Incident
 from collar_sim.animal.life.temperament import Temperament
 from plugins.sdk.behaviours import Behaviour
 
 ESCAPE_FROUDE = 1.6  # a brisk trot, about 2.7 m/s at 20 kg
 ESCAPE_M = 800.0  # how far it goes: beyond any yard, within reach of a walk
 ITCH_PER_MIN = 0.15  # how often an itch of severity 1 interrupts whatever there is, by eye
+# owners walk a mile with the dog in 22 minutes on average (survey of the Association for Pet
+# Obesity Prevention): at that pace small dogs trot, and all step in time with it
+OWNER_MPS, OWNER_SPREAD = 1.22, 0.15
+MOST_LED_FROUDE = 1.2  # who would have to trot faster is waited for
 LAME_SHUNS = {Behaviour.RUN, Behaviour.PLAY, Behaviour.WALK}
 LAME_SHUNS_BY = 0.35  # share fewer of them at severity 1, by eye
 LAME_SLOWS_BY = 0.35  # of the Froude number: a fifth of the speed
@@ -77,6 +81,8 @@ class Now:
     """What is wrong with it."""
     afield: bool = False
     """It is out with its owner."""
+    kept_in: bool = False
+    """Nobody takes it out."""
 
     @property
     def lameness(self) -> float:
@@ -126,6 +132,7 @@ class Chain:
         episode: Episode = HEALTHY,
         sudden: Sudden | None = None,
         afield: bool = False,
+        kept_in: bool = False,
     ) -> tuple[list[Segment], Mood]:
         """The segments of a minute, together exactly 60 s, and what to carry on.
 
@@ -136,8 +143,9 @@ class Chain:
             episode: What is wrong with the animal.
             sudden: What comes over it, and where in the minute.
             afield: Whether it is out on a walk when the minute begins.
+            kept_in: Whether nobody takes it for a walk or a ride in this minute.
         """
-        now = self._now(minute_index, episode, afield)
+        now = replace(self._now(minute_index, episode), afield=afield, kept_in=kept_in)
         mood = self._asked(mood, now, rng)
         at_s = -1 if sudden is None else sudden.second
         segments: list[Segment] = []
@@ -173,10 +181,10 @@ class Chain:
         """Of this animal's day, 0 to 24."""
         return (minute_index / 60.0 + self._solar_h) % 24.0
 
-    def _now(self, minute_index: int, episode: Episode, afield: bool = False) -> Now:
+    def _now(self, minute_index: int, episode: Episode) -> Now:
         hour = self.local_hour(minute_index)
         level = min(1.0, activity_level(hour, self._profile.species) * self._temperament.energy)
-        return Now(minute_index, hour, level, episode, afield)
+        return Now(minute_index, hour, level, episode)
 
     def _asked(self, mood: Mood, now: Now, rng: np.random.Generator) -> Mood:
         """The mood, interrupted if an errand begins in this minute."""
@@ -204,6 +212,8 @@ class Chain:
         """Whether this is the place and hour for it."""
         if now.afield:
             return errand is Errand.ITCH
+        if now.kept_in and errand in OUTINGS:
+            return False
         if errand is Errand.WALK_OUT:
             is_dog = self._profile.species is Species.DOG
             return is_dog and WALK_HOURS[0] <= now.hour < WALK_HOURS[1]
@@ -279,6 +289,9 @@ class Chain:
             roam_mps = float(rng.uniform(*motion.roam_mps))
             return Bout(behaviour, rhythm_hz, 0.0, roam_mps, pitch_deg, lean_deg)
         froude = math.exp(rng.uniform(*np.log(motion.froude)))  # as many slow ones as fast ones
+        if behaviour is Behaviour.WALK and now.afield:
+            pace_mps = OWNER_MPS * rng.lognormal(0.0, OWNER_SPREAD)
+            froude = min(MOST_LED_FROUDE, froude_of(pace_mps, self._profile.hip_height_m))
         froude *= 1.0 - LAME_SLOWS_BY * now.lameness
         return self._travel(behaviour, froude, pitch_deg, lean_deg)
 

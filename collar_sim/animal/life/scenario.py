@@ -1,7 +1,8 @@
 """Named courses of events: what may befall an animal and its collar, and how often.
 
 A scenario is declared, not programmed: rates, one lasting complaint, and one incident whose moment
-whoever starts the animal chooses. Everything else of a life is the same in all of them.
+whoever starts the animal chooses. Everything else of a life is the same in all of them, but that an
+animal is not taken out in the hours before something comes over it: that begins at home.
 """
 
 from collections.abc import Mapping
@@ -62,13 +63,15 @@ OUTINGS = {  # asked around the clock, granted by day
     Errand.RIDE: 0.3,  # about one a week
     Errand.WALK_OUT: 1.7,  # one a day: Westgarth et al. 2019, doi:10.1038/s41598-019-41254-6
 }
+KEPT_IN_S = 2 * 3600  # before an escape or a fit: longer than a walk or a ride lasts
 POWER_CUT_S = 600  # a battery pulled and put back, or a collar switched off by mistake
 COURSES: Mapping[Scenario, Course] = {
     Scenario.CALM_DAY: Course(OUTINGS),
-    Scenario.ESCAPE: Course(incident=Incident.ESCAPE),
+    Scenario.ESCAPE: Course(OUTINGS, incident=Incident.ESCAPE),
     Scenario.LAME_LEFT_FRONT: Course(OUTINGS, lasting=Anomaly.LIMP),
     Scenario.ITCHY: Course(OUTINGS, lasting=Anomaly.ITCH),
     Scenario.SEIZURE_LIKE: Course(
+        OUTINGS,
         # two fits or more within a day are a cluster: Berendt 2015, doi:10.1186/s12917-015-0461-2
         episodes_per_day={Anomaly.SEIZURE: 3.0},
         incident=Incident.SEIZURE,

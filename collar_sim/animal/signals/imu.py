@@ -7,7 +7,6 @@ turns with them, so that the six axes agree; the collar slides round the neck, t
 little askew in its holder, and `sensor` says what a real part makes of it.
 """
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +22,7 @@ from collar_sim.animal.individual.rhythm import HARMONICS, as_angles
 from collar_sim.animal.life.body import BodyMinute
 from collar_sim.animal.place.lost import Lost
 from collar_sim.animal.place.movement import Track
+from collar_sim.animal.signals.still import add_shaking, add_vitals
 from plugins.sdk.behaviours import Behaviour
 
 RATE_HZ = 25
@@ -35,14 +35,13 @@ STILL = {Behaviour.SLEEP, Behaviour.REST, Behaviour.VEHICLE}
 FINE_HZ = 5  # of the knots of quicker movements
 FINE = 60 * FINE_HZ
 SETTLE_DEG = 0.25  # how far a neck that keeps still wanders all the same
-RUB_G = 2.5e-4  # per deg/s: shaking of a strap that turns in the fur, by eye
-BUZZ_DPS_PER_G, RUB_DPS_PER_G = 60.0, 700.0  # of shaking by rotation, by eye
-TONE_SPREAD = 0.7  # log, of that while it lasts
-TUNED_HZ = 1.8  # width of the strap's own frequency
-SURGE = 0.30  # spread of the logarithm of a gait's vigour
+VARY_TAU_S = 10.0
+VARIES = (
+    0.4  # spread of the logarithm of how the unit rings and the trunk swings, from moment to moment
+)
+FICKLE = 0.7  # spread of the logarithm of how a cadence wanders, from moment to moment; by eye
+SURGE = 0.20  # spread of the logarithm of a gait's vigour
 RAMP_S = 0.5  # in which one bout's motion gives way to the next
-BEAT_DEG_PER_G = 1.5  # of nodding with it, by eye
-BEAT_S = 0.12  # for how long a heartbeat rings at the neck; by eye
 
 FloatArray = NDArray[np.float64]
 Samples = NDArray[np.float32]
@@ -50,9 +49,12 @@ Samples = NDArray[np.float32]
 _look = Drift(LOOK_TAU_S)
 _stir = Drift(STIR_TAU_S)
 _slide = Drift(COLLAR_TAU_S)
+_vary = Drift(VARY_TAU_S)
 _QUANTILES = np.array([-6.0, -2.33, -1.64, -1.28, -0.84, -0.25, 0.25, 0.84, 1.28, 1.64, 6.0])
 _SHARES = np.array([0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0])
-GATE, PITCH, ROLL, YAW_RATE, SWAY, SHOVE = range(6)  # columns of the per-second knots
+GATE, PITCH, ROLL, YAW_RATE, SWAY, SHOVE, RINGING, SWINGING = range(
+    8
+)  # columns of the per-second knots
 
 
 def _spline(steps: int) -> NDArray[np.float32]:
@@ -74,12 +76,14 @@ class Pose:
     """Head pitch, roll, yaw and cadence, each of unit variance."""
     slide: float = 0.0
     """Of the collar round the neck, unit variance."""
-    knots: tuple[float, ...] = (0.0,) * 12
+    knots: tuple[float, ...] = (0.0,) * 16
     """The last two of what is interpolated from second to second."""
     angles: tuple[float, ...] = (0.0,) * 3
     """Last roll, pitch and yaw, in degrees."""
     stir: float = 0.0
     """Unit variance."""
+    vary: tuple[float, ...] = (0.0, 0.0)
+    """Of the unit's ringing and the trunk's swing, of unit variance."""
     breath: float = 0.0
     """Phase, in cycles."""
     beat: float = 0.0
@@ -113,20 +117,22 @@ def imu_minute(
     look = _look.minute(np.array(pose.look), rng.standard_normal((60, 4)))
     slide = _slid(pose.slide, segments, rng)
     stir = _stir.minute(np.array([pose.stir]), rng.standard_normal((60, 1)))[:, 0]
+    vary = _vary.minute(np.array(pose.vary), rng.standard_normal((60, 2)))
     knots, rhythm_hz = _knots(profile, segments, track, look, slide, stir, rng)
+    knots[:, RINGING:] = np.exp(VARIES * vary)
     curves = _between(np.concatenate([np.reshape(pose.knots, (2, -1)), knots]), _SLOW)
     cycles = pose.phase + np.cumsum(np.repeat(rhythm_hz / RATE_HZ, RATE_HZ))
 
     motion, quick = _fine(knots, rng)
     surge = np.exp(quick) * curves[:, GATE]
-    _add_rhythms(motion, profile, segments, cycles, surge, rng)
-    breath, beat = _add_vitals(motion, profile, pose, body)
+    rattle_g = _add_rhythms(motion, profile, segments, cycles, surge, curves[:, RINGING:], rng)
+    breath, beat = add_vitals(motion, profile, body, (pose.breath, pose.beat), RATE_HZ)
     motion[:, 3] += curves[:, ROLL]
     motion[:, 4] += curves[:, PITCH]
     yaw = np.cumsum(curves[:, YAW_RATE]) / RATE_HZ
     motion[:, 5] += yaw
     samples = _felt(motion, pose)
-    _add_rub(samples, profile, segments, stir, rng)
+    add_shaking(samples, profile, segments, stir, rattle_g, rng, RATE_HZ)
     if lost is not None:
         samples[np.repeat(~worn, RATE_HZ)] = (*lost.down, 0.0, 0.0, 0.0)
     mount = profile.mount.T.astype(np.float32)
@@ -139,6 +145,7 @@ def imu_minute(
         knots=tuple(knots[-2:].ravel().tolist()),
         angles=(*motion[-1, 3:5].tolist(), float(motion[-1, 5] - yaw[-1])),
         stir=float(stir[-1]),
+        vary=tuple(vary[-1].tolist()),
         breath=breath,
         beat=beat,
     )
@@ -155,9 +162,10 @@ def _knots(
     rng: np.random.Generator,
 ) -> tuple[FloatArray, FloatArray]:
     """What changes slowly, at each second: shape (60, 6), and the rhythm in Hz, shape (60,)."""
-    knots = np.empty((60, 6))
+    knots = np.empty((60, 8))
     rhythm_hz = np.empty(60)
     rank = np.interp(stir, _QUANTILES, _SHARES)  # of this moment among all, 0 to 1
+    fickle = np.exp(-FICKLE * stir)  # who looks about breaks its step
     vigour = rng.standard_normal(60)
     steady = rng.random(60)
     settle_deg = SETTLE_DEG * profile.tone
@@ -166,16 +174,16 @@ def _knots(
         motion = MOTIONS[bout.behaviour]
         tremor = segment.episode.kind is Anomaly.TREMOR
         looks = (rank[span] < motion.look) * profile.seat.look
-        turns = looks * motion.look_deg
+        turns = looks * (motion.look_deg * profile.restless)
         knots[span, GATE] = steady[span] < motion.steady
         if motion.surge:
             knots[span, GATE] *= np.exp(motion.surge * vigour[span])
         knots[span, PITCH] = bout.pitch_deg + (turns + settle_deg) * look[span, 0]
         knots[span, ROLL] = bout.lean_deg + (turns + settle_deg) * look[span, 1]
         knots[span, YAW_RATE] = (3.0 * turns + 2.0 * settle_deg) * look[span, 2]
-        knots[span, SWAY] = looks * motion.sway_deg
+        knots[span, SWAY] = looks * (motion.sway_deg * profile.restless)
         knots[span, SHOVE] = motion.shove_g * (1.0 if bout.froude > 0 else looks)
-        cadence = np.maximum(0.2, 1.0 + motion.jitter * look[span, 3])
+        cadence = np.maximum(0.2, 1.0 + motion.jitter * fickle[span] * look[span, 3])
         rhythm_hz[span] = cadence * (segment.episode.rhythm_hz if tremor else bout.rhythm_hz)
     knots[:, ROLL] += profile.collar_angle_deg + SLIDE_DEG * profile.looseness * slide
     knots[:, YAW_RATE] += track.turn_dps
@@ -215,54 +223,29 @@ def _fine(knots: FloatArray, rng: np.random.Generator) -> tuple[Samples, Samples
     return curve[:, :6], curve[:, 6] * np.float32(SURGE)
 
 
-def _add_rub(
-    samples: Samples,
-    profile: Profile,
-    segments: list[Segment],
-    stir: FloatArray,
-    rng: np.random.Generator,
-) -> None:
-    """What shakes at all frequencies: a road, muscles that keep still, a strap that rubs."""
-    spans = [segment.end_s - segment.start_s for segment in segments]
-    buzz = np.repeat([MOTIONS[segment.bout.behaviour].buzz_g for segment in segments], spans)
-    buzz *= profile.tone * np.exp(TONE_SPREAD * stir)
-    buzz_g = np.repeat(buzz.astype(np.float32), RATE_HZ)
-    rub_g = np.float32(RUB_G) * np.abs(samples[:, 3:]).sum(axis=1)
-    white = rng.standard_normal((6, 2 * (SAMPLES // 2 + 1)), dtype=np.float32).view(np.complex64)
-    tuned = np.fft.irfft(white * _tuning(profile.collar_hz), SAMPLES).T.astype(np.float32)
-    samples[:, :3] += tuned[:, :3] * (buzz_g + rub_g)[:, None]
-    turning_dps = BUZZ_DPS_PER_G * buzz_g + RUB_DPS_PER_G * rub_g
-    samples[:, 3:] += tuned[:, 3:] * turning_dps[:, None]
-
-
-@functools.lru_cache(maxsize=4096)
-def _tuning(collar_hz: float) -> Samples:
-    """How a strap passes on each frequency of a minute: most of all its own, shape (751,)."""
-    apart = (np.fft.rfftfreq(SAMPLES, 1.0 / RATE_HZ) - collar_hz) / TUNED_HZ
-    passed = 0.6 + 1.2 * np.exp(-(apart**2))
-    return (passed * np.sqrt(SAMPLES / 2)).astype(np.float32)  # so that white noise has variance 1
-
-
 def _add_rhythms(
     motion: Samples,
     profile: Profile,
     segments: list[Segment],
     cycles: FloatArray,
     surge: Samples,
+    vary: Samples,
     rng: np.random.Generator,
-) -> None:
+) -> Samples:
     """The part of footfalls and other rhythms."""
+    rattle_g = np.zeros(SAMPLES, np.float32)
     for segment in segments:
         bout, episode = segment.bout, segment.episode
         span = slice(segment.start_s * RATE_HZ, segment.end_s * RATE_HZ)
         if bout.froude > 0:
             limp = episode.kind is Anomaly.LIMP
-            wave = footfalls(
+            wave, rattle_g[span] = footfalls(
                 profile.footwork[gait_of(bout.froude)],
                 bout.froude,
                 bout.rhythm_hz,
                 RATE_HZ,
                 cycles[span],
+                vary[span],
                 rng,
                 sore=episode.side if limp else None,
                 severity=episode.severity,
@@ -277,7 +260,10 @@ def _add_rhythms(
             turn = np.exp(2j * np.pi * (cycles[span] % 1.0)).astype(np.complex64)
             powers = np.cumprod(np.repeat(turn[:, None], HARMONICS, axis=1), axis=1)
             wave = (powers @ waves).real
-        motion[span] += wave * (surge[span] * _ramp(segment))[:, None]
+        on = surge[span] * _ramp(segment)
+        rattle_g[span] *= on
+        motion[span] += wave * on[:, None]
+    return rattle_g
 
 
 def _rhythm_of(segment: Segment) -> str | None:
@@ -303,25 +289,6 @@ def _ramp(segment: Segment) -> Samples:
     if segment.end_s < 60:
         on = np.minimum(on, at[::-1])
     return on
-
-
-def _add_vitals(
-    motion: Samples, profile: Profile, pose: Pose, body: BodyMinute
-) -> tuple[float, float]:
-    """The part of breath and heart; returns their phases at the end, in cycles."""
-    rates_hz = np.stack([body.breath_rpm, body.heart_bpm]) / 60.0
-    each_hz = np.repeat(rates_hz, RATE_HZ, axis=1)
-    cycles = np.array([[pose.breath], [pose.beat]]) + np.cumsum(each_hz, axis=1) / RATE_HZ
-    breath, beat = (cycles % 1.0).astype(np.float32)
-    breathing = np.sin(2 * np.pi * breath) + np.float32(0.3) * np.sin(4 * np.pi * breath)
-    motion[:, 4] += np.float32(np.rad2deg(profile.breath_g)) * breathing
-    motion[:, 2] += np.float32(profile.breath_g / 3) * breathing
-    since_s = beat / each_hz[1].astype(np.float32)
-    pulse = np.exp(-since_s / BEAT_S) * np.sin(2 * np.pi * profile.collar_hz * since_s)
-    motion[:, 0] += np.float32(profile.beat_g) * pulse
-    motion[:, 2] += np.float32(profile.beat_g) * pulse
-    motion[:, 4] += np.float32(BEAT_DEG_PER_G * profile.beat_g) * pulse
-    return float(breath[-1]), float(beat[-1])
 
 
 def _felt(motion: Samples, pose: Pose) -> Samples:
