@@ -29,7 +29,7 @@ from plugins.sdk.package import Package
 
 Card = dict[str, Any]
 
-VERSION = "0.3.0"
+VERSION = "0.4.0"
 NO_DIGEST = "0" * 64  # of a model that is not packaged yet
 
 
