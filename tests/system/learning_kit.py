@@ -5,7 +5,7 @@ collar, and a sixth of the motion arrives. No model has seen that, so few window
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -20,6 +20,7 @@ from plugins.sdk.behaviours import Behaviour
 from tests.system.cloud_kit import Device, Home
 
 MORNING = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)
+MINUTES, PER_CLASS = 240, 24
 KNOWN = ("rest", "walk", "run", "scratch")
 WINDOW = timedelta(seconds=4)
 UPRIGHT = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]], np.float32)
@@ -36,14 +37,12 @@ class Moment:
 
 
 @cache
-def lived(
-    seed: int, padded: bool = False, per_class: int = 24, minutes: int = 240
-) -> tuple[Moment, ...]:
+def moments_of(seed: int) -> tuple[Moment, ...]:
     """Moments of yesterday in the life of an animal, of every behaviour that models know."""
     animal = Animal.draw(seed, home=(48.0, 11.0))
-    minutes_ = list(animal.minutes(MORNING, minutes))
-    imu = np.concatenate([minute.imu for minute in minutes_]).astype(np.float32)
-    words = np.concatenate([minute.behaviour for minute in minutes_])
+    minutes = list(animal.minutes(MORNING, MINUTES))
+    imu = np.concatenate([minute.imu for minute in minutes]).astype(np.float32)
+    words = np.concatenate([minute.behaviour for minute in minutes])
     begin = (datetime.now(UTC) - timedelta(days=1)).replace(second=0, microsecond=0)
     moments: list[Moment] = []
     for behaviour in KNOWN:
@@ -51,12 +50,23 @@ def lived(
             second
             for second in range(0, len(words) - 4, 4)
             if bool(np.all(words[second : second + 4] == behaviour))
-        ][:per_class]
+        ][:PER_CLASS]
         for second in starts:
-            felt = imu[25 * second : 25 * (second + 4)]
-            seen = through_pad(felt) if padded else felt
-            moments.append(Moment(begin + timedelta(seconds=second), behaviour, seen))
-    return tuple(sorted(moments, key=lambda moment: moment.at))
+            felt = imu[25 * second : 25 * (second + 4)].copy()  # or it would keep the whole life
+            moments.append(Moment(begin + timedelta(seconds=second), behaviour, felt))
+    return tuple(moments)
+
+
+def lived(seed: int, padded: bool = False, per_class: int = PER_CLASS) -> tuple[Moment, ...]:
+    """The first of these moments of each behaviour, in their order."""
+    taken: Counter[str] = Counter()
+    found: list[Moment] = []
+    for moment in moments_of(seed):
+        taken[moment.behaviour] += 1
+        if taken[moment.behaviour] <= per_class:
+            imu = through_pad(moment.imu) if padded else moment.imu
+            found.append(replace(moment, imu=imu))
+    return tuple(sorted(found, key=lambda moment: moment.at))
 
 
 def through_pad(felt: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -119,7 +129,7 @@ async def pets_that_teach(
     *,
     padded: bool = False,
     lie: dict[str, str] | None = None,
-    per_class: int = 24,
+    per_class: int = PER_CLASS,
 ) -> list[tuple[Device, str]]:
     """Pets with shared windows, all of them named by their owner.
 
