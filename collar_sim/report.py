@@ -62,6 +62,8 @@ class Report(Struct, kw_only=True):
     """The stages' parts of all CPU time but the start's."""
     rss_mb: float = 0.0
     """Memory at the end, of all processes together."""
+    messages_refused: int = 0
+    """Refusals that this run was told of: acknowledged, since sending again changes nothing."""
     unreached: str = ""
     """Why no collar ever had a session with the broker; empty if one had."""
     processes: int = 1
@@ -72,7 +74,7 @@ class Report(Struct, kw_only=True):
 SUMMED = (
     *("collars", "published", "transmissions", "radio_lost", "overwritten", "acked", "owed"),
     *("off", "too_large", "windows", "windows_per_s", "updated", "windows_sent", "rss_mb"),
-    *("processes",),
+    *("processes", "messages_refused"),
 )
 HIGHEST = ("boots", "seconds", "lag_s", "max_lag_s")
 LOWEST = ("simulated_until", "is_live", "real_time_factor")  # a fleet is as far as its last part

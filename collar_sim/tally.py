@@ -100,6 +100,7 @@ class Tally:
             max_lag_s=round(self.pace.max_lag_s, 3),
             cpu_s=cpu_s,
             cpu_share=shares_of(cpu_s),
+            messages_refused=parts.link.refused,
             unreached=parts.link.unreached if parts.wearers else "",
             rss_mb=round(psutil.Process().memory_info().rss / 2**20, 1),
         )

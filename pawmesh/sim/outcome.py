@@ -88,6 +88,9 @@ def table(report: Report) -> list[tuple[str, str]]:
         ("CPU time", ", ".join(f"{stage} {part:.0%}" for stage, part in report.cpu_share.items())),
         ("Memory", f"{report.rss_mb:,.0f} MB"),
     ]
+    if report.messages_refused:
+        what = f"{report.messages_refused:,} messages; why is at the gateway's GET /v1/rejected"
+        lines.append(("Gateway refused", what))
     if report.unreached:
         advice = "Is it up, and is the login right?"
         lines.append(("Broker", f"never reached: {report.unreached}. {advice}"))

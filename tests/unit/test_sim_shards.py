@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collar_sim.clock import SimClock
+from collar_sim.errors import FleetFileError
 from collar_sim.firmware.link.link import Link
+from collar_sim.main import run
 from collar_sim.pace import Pace
 from collar_sim.report import Report, merged
-from collar_sim.settings import duration
+from collar_sim.settings import Settings, duration
 from gateway.wire.session import BrokerUrl
 from pawmesh.errors import NoAccess, UsageError
 from pawmesh.shards import WHOLE, Shard, kept_parts, shards_of
@@ -98,7 +100,13 @@ def test_counts_are_summed_and_a_fleet_is_as_far_as_its_last_part():
     both = merged(
         [
             report(by_kind={"fix": 2, "epoch": 1}, lag_s=0.5, refused={"c1": "no key"}),
-            report(by_kind={"fix": 3}, simulated_until=early, real_time_factor=0.7, boots=4),
+            report(
+                by_kind={"fix": 3},
+                messages_refused=2,
+                simulated_until=early,
+                real_time_factor=0.7,
+                boots=4,
+            ),
         ]
     )
     assert both.by_kind == {"fix": 5, "epoch": 1}
@@ -106,6 +114,7 @@ def test_counts_are_summed_and_a_fleet_is_as_far_as_its_last_part():
     assert (both.simulated_until, both.real_time_factor, both.lag_s) == (early, 0.7, 0.5)
     assert both.cpu_share == {"animal": 0.75, "models": 0.25}
     assert both.refused == {"c1": "no key"}
+    assert ("Gateway refused", "2 messages") in [(a, b[:10]) for a, b in table(both)]
 
 
 def test_a_dead_part_counts_but_sets_no_pace():
@@ -213,3 +222,11 @@ def test_what_a_run_leaves_is_its_owners_alone(tmp_path: Path):
     write_report(tmp_path / "reports" / "sim.json", report())
     assert stat.S_IMODE((tmp_path / "reports" / "sim.json").stat().st_mode) == 0o600
     assert [each.name for each in (tmp_path / "reports").iterdir()] == ["sim.json"]
+
+
+async def test_a_fleet_file_of_which_no_collar_can_run_is_refused(tmp_path: Path):
+    fleet = tmp_path / "fleet.json"
+    fleet.write_text('{"collars": [{"collar_id": "c1"}]}')
+    with pytest.raises(FleetFileError, match=r"not one collar can run. Of c1: .*signing_key"):
+        await run(Settings(fleet_file=fleet, data_dir=tmp_path / "flash"))
+    assert not (tmp_path / "flash").exists()
