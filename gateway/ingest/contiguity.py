@@ -94,9 +94,11 @@ class Contiguity:
 
     def _has_room(self, key: Key, previous: Key | None) -> bool:
         """What closes the gap always has room, or what is behind it would stay for ever."""
+        if key == self.next:
+            return True
         if key.seq == 0:
             return len(self._births) < MAX_BOOTS_AHEAD or self._is_over(previous)
-        return len(self._ahead) < MAX_AHEAD or key == self.next
+        return len(self._ahead) < MAX_AHEAD
 
     def _advance(self) -> None:
         while self._ahead:  # each turn takes a key, passes a gap or changes the boot: one sweep
