@@ -39,7 +39,6 @@ class Observation(Answer):
 class Power(Answer):
     """The collar's battery as it last reported it."""
 
-    observed_at: AwareDatetime
     battery_pct: float
     days_left: float | None
     charging: bool
