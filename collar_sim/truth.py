@@ -1,13 +1,15 @@
 """What really happened, as Parquet: one row a second and collar, for whoever judges the models."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from collar_sim.animal import AnimalMinute
+from collar_sim.animal import AnimalMinute, BodyMinute
 from collar_sim.animal.place.ground import Ground
 from collar_sim.errors import SimulatorError
 from collar_sim.output import private_file, private_folder
@@ -53,6 +55,7 @@ class Truth:
             ("heart_bpm", minute.body.heart_bpm),
             ("breath_rpm", minute.body.breath_rpm),
             ("temperature_c", minute.body.temperature_c),
+            *_beside_baseline(minute.body),
             ("worn", minute.worn),
             ("powered", minute.powered),
             ("ground", GROUNDS[minute.ground]),
@@ -78,3 +81,12 @@ class Truth:
             self._parquet.write_table(table, file)
         draft.rename(self._folder / name)
         self._columns, self._rows = {}, 0
+
+
+def _beside_baseline(body: BodyMinute) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """What is normal for the animal awake and at rest, and how far from it each rate is."""
+    for name in ("heart_bpm", "breath_rpm", "temperature_c"):
+        now, normal = getattr(body, name), getattr(body.baseline, name)
+        rate, unit = name.rsplit("_", 1)
+        yield f"{rate}_baseline_{unit}", np.full(len(now), normal)
+        yield f"{rate}_deviation_{unit}", now - normal

@@ -8,8 +8,8 @@ from msgspec import Struct
 from collar_sim.animal import Animal, AnimalMinute, Radio, Scenario
 from collar_sim.animal.animal import State
 from collar_sim.animal.life.scenario import COURSES
-from collar_sim.animal.signals.imu import Samples
 from collar_sim.animal.signals.receiver import Receiver
+from collar_sim.arrays import Samples
 from collar_sim.duty import Duty, PowerChange
 from collar_sim.faults import Faults
 from collar_sim.firmware.collar import Collar

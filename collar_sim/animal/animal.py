@@ -29,8 +29,6 @@ from collar_sim.animal.signals.gnss import Sky, first_sky, gnss_minute
 from collar_sim.animal.signals.home_wifi import heard
 from collar_sim.animal.signals.imu import Pose, imu_minute
 
-FloatArray = NDArray[np.float64]
-
 MINUTE = timedelta(minutes=1)
 PROFILE, BEHAVIOUR, IMU, MOVEMENT, GNSS = range(5)
 BODY, HEALTH, FALL, TEMPER = range(6, 10)

@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from collar_sim.animal.life.body import BodyMinute
 from collar_sim.animal.place.ground import GroundArray
 from collar_sim.animal.signals.gnss import GnssMinute
-from collar_sim.animal.signals.imu import Samples
-
-FloatArray = NDArray[np.float64]
+from collar_sim.arrays import FloatArray, Samples
 
 
 @dataclass(frozen=True)

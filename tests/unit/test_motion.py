@@ -12,14 +12,15 @@ from collar_sim.animal.ethogram.gait import duty_factor, speed_mps, stride_hz
 from collar_sim.animal.individual.footfall import LEGS, Footwork, footfalls
 from collar_sim.animal.individual.profile import Profile
 from collar_sim.animal.individual.sensor import BMI270
-from collar_sim.animal.life.body import BodyMinute
+from collar_sim.animal.life.body import Baseline, BodyMinute
 from collar_sim.animal.place.lost import Lost
 from collar_sim.animal.place.movement import Track
 from collar_sim.animal.signals.imu import RATE_HZ, Pose, imu_minute
 from plugins.sdk.behaviours import Behaviour
 
 STILL = Track(*np.zeros((6, 60)), ground=np.zeros(60, np.int8))
-CALM = BodyMinute(np.full(60, 90.0), np.full(60, 20.0), np.full(60, 38.6))
+NORMAL = Baseline(90.0, 20.0, 38.6)
+CALM = BodyMinute(np.full(60, 90.0), np.full(60, 20.0), np.full(60, 38.6), NORMAL)
 
 
 def profile_of(seed: int) -> Profile:
@@ -95,7 +96,7 @@ def test_feet_bear_the_weight_and_harder_the_faster_it_goes():
 
 
 def test_a_sound_trot_is_even_and_a_limp_is_not():
-    """A collar that hangs to one side rings unevenly too: so it is the usual animal that is told."""
+    """A collar that hangs to one side rings unevenly too: the usual animal is what tells."""
     cycles = np.cumsum(np.full(1500, 2.0 / 100))
     freqs_hz = np.fft.rfftfreq(1500, 1 / 100)
 

@@ -14,11 +14,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import plugins
-from collar_sim.animal import Animal, AnimalMinute, Incident, Scenario
+from collar_sim.animal import Animal, AnimalMinute, Incident, Scenario, Species
 from collar_sim.animal.animal import State
-from collar_sim.animal.ethogram.anomaly import Leg, Phase
+from collar_sim.animal.ethogram.anomaly import HEALTHY, Leg, Phase
 from collar_sim.animal.ethogram.bout import Segment
 from collar_sim.animal.life.behaviour import Sudden
+from collar_sim.animal.life.errands import Household, Now
+from collar_sim.animal.life.habits import Errand
 from collar_sim.animal.life.scenario import COURSES, POWER_CUT_S
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.log.flash import Flash
@@ -168,6 +170,19 @@ def test_a_fit_comes_with_a_racing_heart():
     assert heart_bpm[HAPPENS_S + 40] > 1.4 * np.median(heart_bpm[:HAPPENS_S])
 
 
+@pytest.mark.parametrize("incident", [True, False])
+def test_nobody_takes_an_animal_out_in_the_hours_before_something_comes_over_it(incident: bool):
+    asked = Household(Species.DOG, (), {Errand.WALK_OUT: 1440.0})
+    now = Now(0, 12.0, 1.0, HEALTHY, kept_in=incident)
+    assert asked.asks(now, 0, np.full(1 + len(Errand), 0.5)) is (
+        None if incident else Errand.WALK_OUT
+    )
+    escape = Animal.draw(3, home=HOME, scenario=Scenario.ESCAPE, incident_at=MORNING)
+    due_min = int(MORNING.timestamp()) // 60
+    kept = [escape._is_kept_in(due_min - before) for before in (121, 119, 0, -1)]
+    assert kept == [False, True, True, False]
+
+
 def test_a_lost_collar_lies_still_where_it_fell_while_its_animal_lives_on():
     minutes = life(5, 60, Scenario.LOST_COLLAR)
     calm = life(5, 60, Scenario.CALM_DAY)
@@ -283,8 +298,17 @@ def test_truth_is_written_second_by_second_with_the_body(tmp_path: Path):
     table = pyarrow.parquet.read_table(path)
     assert table.column_names == [
         "collar_id", "at", "behaviour", "speed_mps", "lat", "lon", "gait_hz", "anomaly",
-        "battery_pct", "heart_bpm", "breath_rpm", "temperature_c", "worn", "powered",
+        "battery_pct", "heart_bpm", "breath_rpm", "temperature_c",
+        "heart_baseline_bpm", "heart_deviation_bpm", "breath_baseline_rpm", "breath_deviation_rpm",
+        "temperature_baseline_c", "temperature_deviation_c", "worn", "powered",
         "ground", "gnss_astray",
     ]  # fmt: skip
     assert table.num_rows == 360
+    heart, normal, apart = (
+        table[name].to_numpy()
+        for name in ("heart_bpm", "heart_baseline_bpm", "heart_deviation_bpm")
+    )
+    assert len(set(normal)) == 1
+    assert np.allclose(normal + apart, heart)
+    assert apart.std() > 0.5  # it lives
     assert table["worn"].to_pylist() == [True] * HAPPENS_S + [False] * (360 - HAPPENS_S)

@@ -9,9 +9,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from collar_sim.arrays import FloatArray
 
 G_MPS2 = 9.80665
 MEAN_MPS = (5.0, 11.0)  # town to country road, stops included

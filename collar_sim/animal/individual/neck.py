@@ -6,12 +6,10 @@ where those of dogs do (``python -m bench realism`` says how near).
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collar_sim.animal.individual.footfall import FELT, PHASES, WAVES, Footwork
 from collar_sim.animal.individual.wear import Seat
-
-FloatArray = NDArray[np.float64]
+from collar_sim.arrays import FloatArray
 
 OWN_SPREAD = 0.22  # log, of how strongly a neck takes up each kind of wave on each axis
 ASYMMETRY = 0.05  # log, between the legs of a sound animal

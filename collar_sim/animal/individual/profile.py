@@ -14,8 +14,7 @@ from collar_sim.animal.individual.neck import draw_footwork
 from collar_sim.animal.individual.rhythm import HARMONICS, SHAPES
 from collar_sim.animal.individual.sensor import BMI270, Part, Sensor
 from collar_sim.animal.individual.wear import SEATS, Seat, Wear
-
-FloatArray = NDArray[np.float64]
+from collar_sim.arrays import FloatArray
 
 DOG_SHARE = 0.8
 HIP_HEIGHT_PER_KG = 0.165  # m kg^-1/3: geometric similarity, 0.45 m at 20 kg

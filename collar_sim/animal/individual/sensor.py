@@ -8,10 +8,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-Samples = NDArray[np.float32]
+from collar_sim.arrays import FloatArray, Samples
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from collar_sim.arrays import FloatArray
 
 WHOLE_BODY = {"breath", "road"}  # no gait of neck and trunk: only how much of it arrives differs
 HARNESS_REACH = {  # of the neck's amplitudes; gaits move the trunk itself

@@ -1,9 +1,9 @@
 """What an animal decides to do: a semi-Markov chain that follows the sun, and errands.
 
 A bout lasts whole seconds. Which behaviour follows, and how long it lasts, depends on how active
-the animal is at that local hour (`habits`). Its owner interrupts: with meals at habitual hours, and
-now and then with a ride. An errand is a short list of behaviours done one after the other. What is
-wrong with the animal (`anomaly`) changes its choices; a fit is bouts of its own.
+the animal is at that local hour (`habits`). Its owner interrupts (`errands`): an errand is a short
+list of behaviours done one after the other. What is wrong with the animal (`anomaly`) changes its
+choices; a fit is bouts of its own.
 """
 
 import math
@@ -12,34 +12,28 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from collar_sim.animal.ethogram.anomaly import HEALTHY, Anomaly, Episode, Phase
+from collar_sim.animal.ethogram.anomaly import HEALTHY, Episode, Phase
 from collar_sim.animal.ethogram.bout import Bout, Segment
 from collar_sim.animal.ethogram.gait import MOTIONS, froude_of, speed_mps, stride_hz
 from collar_sim.animal.ethogram.ride import draw_ride
-from collar_sim.animal.ethogram.species import Species
 from collar_sim.animal.individual.profile import Profile
+from collar_sim.animal.life.errands import Household, Now
 from collar_sim.animal.life.fit import cramp, dazed_s, jerks
 from collar_sim.animal.life.habits import (
     AFIELD,
     ERRANDS,
     HABITS,
-    HUNGRY_AFTER_MIN,
-    MEAL_CHANCE,
-    MEAL_WITHIN_H,
     RHYTHMS,
-    RIDE_HOURS,
-    WALK_HOURS,
     Errand,
     activity_level,
     stretch,
 )
-from collar_sim.animal.life.scenario import OUTINGS, Incident
+from collar_sim.animal.life.scenario import Incident
 from collar_sim.animal.life.temperament import Temperament
 from plugins.sdk.behaviours import Behaviour
 
 ESCAPE_FROUDE = 1.6  # a brisk trot, about 2.7 m/s at 20 kg
 ESCAPE_M = 800.0  # how far it goes: beyond any yard, within reach of a walk
-ITCH_PER_MIN = 0.15  # how often an itch of severity 1 interrupts whatever there is, by eye
 # owners walk a mile with the dog in 22 minutes on average (survey of the Association for Pet
 # Obesity Prevention): at that pace small dogs trot, and all step in time with it
 OWNER_MPS, OWNER_SPREAD = 1.22, 0.15
@@ -69,28 +63,6 @@ class Mood:
 
 
 @dataclass(frozen=True)
-class Now:
-    """What this minute means for every choice made in it."""
-
-    minute_index: int
-    hour: float
-    """Local, 0 to 24."""
-    level: float
-    """How active the animal is, 0 to 1."""
-    episode: Episode
-    """What is wrong with it."""
-    afield: bool = False
-    """It is out with its owner."""
-    kept_in: bool = False
-    """Nobody takes it out."""
-
-    @property
-    def lameness(self) -> float:
-        """0 when no leg hurts."""
-        return self.episode.severity if self.episode.kind is Anomaly.LIMP else 0.0
-
-
-@dataclass(frozen=True)
 class Sudden:
     """What comes over an animal within a minute."""
 
@@ -115,7 +87,7 @@ class Chain:
         self._species = RHYTHMS[profile.species]
         self._shares = {each: self._share(each) for each in HABITS}
         self._solar_h = longitude_deg / 15.0 - temperament.chronotype_h
-        self._chances = {errand: rate / 1440.0 for errand, rate in errands_per_day.items()}
+        self._household = Household(profile.species, temperament.meal_hours, errands_per_day)
 
     def wake(self, minute_index: int, rng: np.random.Generator) -> Mood:
         """A first bout, as if the animal had been observed at a random moment of resting."""
@@ -191,14 +163,8 @@ class Chain:
         points = rng.random(1 + len(Errand))  # always as many: what is asked shifts nothing else
         if mood.plan or mood.at_large or mood.bout.ride is not None or mood.bout.in_fit:
             return mood
-        hungry = now.minute_index - mood.fed_min > HUNGRY_AFTER_MIN and any(
-            (now.hour - meal_h) % 24.0 < MEAL_WITHIN_H for meal_h in self._temperament.meal_hours
-        )
-        errand = Errand.MEAL if hungry and points[0] < MEAL_CHANCE else None
-        for asked, point in zip(Errand, points[1:].tolist(), strict=True):
-            if point < self._chance(asked, now) and errand is None:
-                errand = asked
-        if errand is None or not self._is_granted(errand, now):
+        errand = self._household.asks(now, mood.fed_min, points)
+        if errand is None:
             return mood
         was, left_s = mood.bout, mood.left_s
         fed_min = now.minute_index if errand is Errand.MEAL else mood.fed_min
@@ -207,24 +173,6 @@ class Chain:
         if errand is Errand.ITCH and HABITS[was.behaviour].resumed:
             return replace(mood, plan=(*mood.plan, was.behaviour), resumed_s=left_s)
         return mood
-
-    def _is_granted(self, errand: Errand, now: Now) -> bool:
-        """Whether this is the place and hour for it."""
-        if now.afield:
-            return errand is Errand.ITCH
-        if now.kept_in and errand in OUTINGS:
-            return False
-        if errand is Errand.WALK_OUT:
-            is_dog = self._profile.species is Species.DOG
-            return is_dog and WALK_HOURS[0] <= now.hour < WALK_HOURS[1]
-        return errand is not Errand.RIDE or RIDE_HOURS[0] <= now.hour < RIDE_HOURS[1]
-
-    def _chance(self, errand: Errand, now: Now) -> float:
-        """Per minute."""
-        chance = self._chances.get(errand, 0.0)
-        if errand is Errand.ITCH and now.episode.kind is Anomaly.ITCH:
-            chance += ITCH_PER_MIN * now.episode.severity
-        return chance
 
     def _onward(self, mood: Mood, now: Now, rng: np.random.Generator) -> Mood:
         """What follows a bout that is over."""

@@ -18,16 +18,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collar_sim.animal.drift import Drift
 from collar_sim.animal.ethogram.anomaly import Phase
 from collar_sim.animal.ethogram.bout import Bout, Segment
 from collar_sim.animal.ethogram.species import Species
 from collar_sim.animal.individual.profile import Profile
+from collar_sim.arrays import FloatArray
 from plugins.sdk.behaviours import Behaviour
-
-FloatArray = NDArray[np.float64]
 
 HEART_POWER = -0.04
 REFERENCE_KG = 16.0
@@ -104,6 +102,8 @@ class BodyMinute:
     breath_rpm: FloatArray
     temperature_c: FloatArray
     """Of the core."""
+    baseline: Baseline
+    """What is normal for it: how far each rate is from that is its deviation."""
 
 
 @dataclass(frozen=True)
@@ -187,5 +187,6 @@ def body_minute(
         heart_bpm=wobble[:, 0] * (rest_bpm + (norm.heart_most_bpm - rest_bpm) * heart),
         breath_rpm=wobble[:, 1] * (rest_rpm + (norm.breath_most_rpm - rest_rpm) * breath),
         temperature_c=baseline.temperature_c + fever_c + hour + warmth_c,
+        baseline=baseline,
     )
     return minute, Vitals(last[0], last[1], last[2], last[3], tuple(flutter[-1].tolist()))

@@ -14,7 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from collar_sim.arrays import FloatArray
+
 GroundArray = NDArray[np.int8]
 
 METRES_PER_DEG = 111_195.08  # of a great circle, mean Earth radius 6,371,008.8 m

@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collar_sim.animal.ethogram.bout import Bout, Segment
 from collar_sim.animal.ethogram.ride import Ride, felt_deg
@@ -18,9 +17,8 @@ from collar_sim.animal.ethogram.species import Species
 from collar_sim.animal.place.ground import Ground, GroundArray, Neighbourhood
 from collar_sim.animal.place.rooms import kept, next_mark
 from collar_sim.animal.place.streets import Kind, Point, Trip, way_of
+from collar_sim.arrays import FloatArray
 from plugins.sdk.behaviours import Behaviour
-
-FloatArray = NDArray[np.float64]
 
 WANDER_RAD = 0.30  # heading change per second while travelling
 HOMING = 0.6  # share of the error to the way to its goal taken back each second

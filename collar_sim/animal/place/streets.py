@@ -14,11 +14,10 @@ from enum import StrEnum
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collar_sim.animal.place.ground import SIDEWALK_M, Neighbourhood
+from collar_sim.arrays import FloatArray
 
-FloatArray = NDArray[np.float64]
 Point = tuple[float, float]
 
 # the median owner of Westgarth et al. 2019, doi:10.1038/s41598-019-41254-6, walks the dog 7 times

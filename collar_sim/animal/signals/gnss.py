@@ -17,14 +17,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from collar_sim.animal.drift import Drift
+from collar_sim.animal.drift import Drift, Settling
 from collar_sim.animal.place.ground import Ground, Neighbourhood, to_degrees
 from collar_sim.animal.place.movement import Track
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from collar_sim.arrays import BoolArray, FloatArray
 
 TAU_S = 90.0  # multipath and ionosphere as a small moving receiver sees them
 SETTLING_S = 8.0  # the receiver's filter, when the sky opens or closes
@@ -54,10 +51,7 @@ ASTRAY_M, ASTRAY_M_SPREAD, ASTRAY_M_RANGE = 180.0, 0.5, (60.0, 700.0)  # 94 to 7
 ASTRAY_CLAIMS_M = (1.5, 3.0)
 
 _drift = Drift(TAU_S)
-_lag = np.subtract.outer(np.arange(60), np.arange(60))
-_decay = math.exp(-1.0 / SETTLING_S)
-_settle = np.where(_lag >= 0, _decay ** np.maximum(_lag, 0), 0.0) * (1.0 - _decay)
-_settled = _decay ** np.arange(1, 61)[:, None]
+_settle = Settling(SETTLING_S)
 
 
 @dataclass(frozen=True)
@@ -143,7 +137,7 @@ def gnss_minute(
     noise = rng.standard_normal((60, 5))
     unit = _drift.minute(np.array(sky.drift), noise[:, :3])
     towards = _conditions(here, track)
-    settled = _settled * sky.settled + _settle @ towards
+    settled = _settle.minute(np.array(sky.settled), towards)
     sigma_m, claimed_m = settled[:, 0], settled[:, 1]
     east_m = sigma_m * unit[:, 0] + settled[:, 2]
     north_m = sigma_m * unit[:, 1] + settled[:, 3]

@@ -7,13 +7,11 @@ small and lies against a body.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collar_sim.animal.drift import Drift
 from collar_sim.animal.place.ground import Ground, Neighbourhood
 from collar_sim.animal.place.movement import Track
-
-BoolArray = NDArray[np.bool_]
+from collar_sim.arrays import BoolArray
 
 SENT_DBM = 20.0  # the legal limit in Europe, antenna included
 LOSS_1M_DB = 40.0  # free space at 2.44 GHz

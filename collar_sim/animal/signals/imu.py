@@ -23,9 +23,11 @@ from collar_sim.animal.life.body import BodyMinute
 from collar_sim.animal.place.lost import Lost
 from collar_sim.animal.place.movement import Track
 from collar_sim.animal.signals.still import add_shaking, add_vitals
+from collar_sim.arrays import FloatArray, Samples
+from plugins.sdk import manifest
 from plugins.sdk.behaviours import Behaviour
 
-RATE_HZ = 25
+RATE_HZ = int(manifest.RATE_HZ)  # whole, so that a second is a row
 SAMPLES = 60 * RATE_HZ
 LOOK_TAU_S = 1.5  # how long a glance lasts
 STIR_TAU_S = 8.0  # how long it goes on stirring, once it does
@@ -43,8 +45,6 @@ FICKLE = 0.7  # spread of the logarithm of how a cadence wanders, from moment to
 SURGE = 0.20  # spread of the logarithm of a gait's vigour
 RAMP_S = 0.5  # in which one bout's motion gives way to the next
 
-FloatArray = NDArray[np.float64]
-Samples = NDArray[np.float32]
 
 _look = Drift(LOOK_TAU_S)
 _stir = Drift(STIR_TAU_S)

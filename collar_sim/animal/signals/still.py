@@ -8,15 +8,12 @@ most of what is near its own frequency.
 import functools
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collar_sim.animal.ethogram.bout import Segment
 from collar_sim.animal.ethogram.gait import MOTIONS
 from collar_sim.animal.individual.profile import Profile
 from collar_sim.animal.life.body import BodyMinute
-
-FloatArray = NDArray[np.float64]
-Samples = NDArray[np.float32]
+from collar_sim.arrays import FloatArray, Samples
 
 RUB_G = 1.75e-4  # per deg/s: shaking of a strap that turns in the coat, by eye
 BUZZ_DPS_PER_G, RUB_DPS_PER_G = 60.0, 700.0  # of shaking by rotation, by eye
