@@ -34,7 +34,7 @@ from tests.system.mosquitto import Mosquitto
 
 CORES = 2
 CORES_S = CORES * 60  # of CPU that they have in a minute
-MINUTES = float(os.environ.get("FLEET_MINUTES", "2"))
+MINUTES = int(os.environ.get("FLEET_MINUTES", "2"))  # whole ones: each is made in one go
 WITH_GATEWAY, ALONE = map(int, os.environ.get("FLEET_COLLARS", "5000,15000").split(","))
 START_S = 400.0  # to boot, connect and fall in step
 IN_STEP_S = 60.0  # through a whole minute: who only just made the next one will be late again
@@ -91,8 +91,8 @@ def _figure(name: str, collars: int, *, has_gateway: bool) -> Figure:
         ratio=found.sprint,
         bar=1.0,
         passed=in_step and found.sprint >= 1.0 and all_acked and kept and not steady.died,
-        n=round(collars * MINUTES),
-        notes=f"held in step for {MINUTES:g} min: {found.kept_step:.3f} simulated s a second, at "
+        n=collars * MINUTES,
+        notes=f"held in step for {MINUTES} min: {found.kept_step:.3f} simulated s a second, at "
         f"most {found.late_s:.1f} s late; CPU-s a simulated minute: {by_program}, together "
         f"{used_s:.0f} of {CORES_S} ({1e3 * used_s / collars:.1f} ms a collar); the fleet's: "
         f"{stages}; {steady.rss_mb / collars * 1024:.0f} KiB a collar; {steady.published:,} "
@@ -137,7 +137,7 @@ async def _hold(found: Measured, crew: Crew, supervisor: Supervisor) -> None:
             raise RuntimeError(f"not in step after {START_S:.0f} s: {crew.standing()}")
         await asyncio.sleep(1)
     found.start_s = since_s - began_s
-    tell(f"in step since {found.start_s:.0f} s; held for {MINUTES:g} min ...")
+    tell(f"in step since {found.start_s:.0f} s; held for {MINUTES} min ...")
     before, then_s, then_at = _load(crew, supervisor), time.monotonic(), crew.reached
     while time.monotonic() - then_s < MINUTES * 60:
         crew.require_running()
