@@ -326,9 +326,9 @@ def test_a_model_beyond_the_slot_is_refused_before_it_is_sent(unit: Unit):
 
 
 def test_other_windows_than_this_collars_are_refused_before_they_are_sent(unit: Unit):
-    release = bad_release(RAW, samples=50)
+    release = bad_release(RAW, samples=120)
     assert _refused_at_once(unit, release) is ModelRefusal.WRONG_SHAPE
-    release = bad_release(RAW, rate_hz=50.0)
+    release = bad_release(RAW, rate_hz=20.0)
     assert _refused_at_once(unit, release) is ModelRefusal.WRONG_SHAPE
 
 
