@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cloud.training.backend import load, to_int8
 from cloud.training.dataset import Dataset
 from cloud.training.errors import DatasetTooSmall
-from cloud.training.judge import temperature
+from cloud.training.judge import calibration
 from cloud.training.sensors import as_others_would
 from cloud.training.teacher import Teacher, balance, carriers
 from cloud.training.weights import Examples, Start, unpack
@@ -101,8 +101,7 @@ def fit(
         trust: From nothing, how much a window's own label counts beside what the forest says of it:
             0 where labels are of whole sessions.
         hidden: Widths of the two layers; as they were, with ``start``.
-        tune: Of other animals, with these labels: the scores are made as sure as they are right
-            there.
+        tune: Of other animals, with these labels: the scores are calibrated there.
 
     Raises:
         DatasetTooSmall: A label has no window; with ``start``, none has.
@@ -208,16 +207,19 @@ def _with_rehearsal(
 
 
 def _calibrate(model: Any, tune: Dataset, labels: list[str], standard: Standard) -> None:
-    """Make the scores sharper or softer by one factor, which changes no decision.
+    """Make the scores as sure as they are right, and labels as likely as they are frequent.
 
-    What a forest with large leaves says is too timid, and the network learned to be.
+    What a forest with large leaves says is too timid, and a training that balances labels takes
+    many a walk for a run: the network learned both.
     """
     described = descriptors(tune.windows, RATE_HZ)
     inputs = standardised(described, standard.mean, standard.std, NEAR_LIMIT)
     targets = np.array([labels.index(label) for label in tune.labels.tolist()], np.uint8)
-    last = model.layers[-1]
-    factor = 1.0 / temperature(_said(model, inputs), targets)
-    last.set_weights([weights * np.float32(factor) for weights in last.get_weights()])
+    factor, offsets = calibration(_said(model, inputs), targets)
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights(
+        [kernel * np.float32(factor), (bias * factor + offsets).astype(np.float32)]
+    )
 
 
 def _require_enough(targets: Targets, labels: list[str], *, all_needed: bool) -> None:

@@ -4,12 +4,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 
 from cloud.training.dataset import Dataset
 
 FloatArray = NDArray[np.float32]
 Metrics = dict[str, object]
+
+SCORE_FLOOR = 1e-3  # how far below an int8 step it lies says nothing
+FACTOR_WITHIN = (0.5, 3.0)  # of logits
+OFFSET_WITHIN = (-2.0, 2.0)  # that animals which tune lack a label makes it no worse than rare
 
 
 def threshold_for_coverage(scores: FloatArray, coverage: float) -> float:
@@ -22,26 +27,42 @@ def threshold_for_coverage(scores: FloatArray, coverage: float) -> float:
     return round(float(best[int((1.0 - coverage) * len(best))]), 4)
 
 
-def temperature(scores: FloatArray, targets: NDArray[np.integer[Any]]) -> float:
-    """What the logits are to be divided by, so that the truth is most likely by the scores.
+def calibration(
+    scores: FloatArray, targets: NDArray[np.integer[Any]]
+) -> tuple[float, NDArray[np.float64]]:
+    """A factor of the logits and an offset of each label, by which the truth is most likely.
+
+    The factor makes scores as sure as they are right; the offsets undo that a training counted rare
+    labels for more than they are, so that what is doubtful goes to the label that is frequent.
 
     Args:
         scores: Shape (n, labels), n > 0: probabilities, on animals that the fit did not see.
         targets: The number of the true label of each.
 
-    Source: Guo et al. 2017, arXiv:1706.04599. Between a half and two, in steps of a hundredth.
+    Source: temperature, Guo et al. 2017, arXiv:1706.04599; with a bias for each label, Alexandari
+    et al. 2020, arXiv:1901.06852.
 
-    >>> scores = np.array([[0.75, 0.25]] * 20, np.float32)
-    >>> temperature(scores, np.array([0] * 18 + [1] * 2))  # right in nine of ten: too timid
-    0.5
-    >>> temperature(scores, np.array([0] * 15 + [1] * 5))
-    1.0
+    >>> scores = np.array([[0.75, 0.25], [0.25, 0.75]] * 10, np.float32)
+    >>> factor, offsets = calibration(scores, np.array([0, 1] * 9 + [1, 0]))  # 9 in 10 are right
+    >>> round(factor, 2), abs(offsets[0] - offsets[1]).round(2).item()
+    (2.0, 0.0)
     """
-    logs = np.log(np.maximum(scores, np.finfo(np.float32).tiny), dtype=np.float64)
-    true = np.take_along_axis(logs, targets[:, None].astype(np.intp), axis=1)[:, 0]
-    grid = np.round(np.arange(0.5, 2.005, 0.01), 2)
-    missed = [float(np.mean(np.log(np.exp(logs / t).sum(axis=1)) - true / t)) for t in grid]
-    return float(grid[int(np.argmin(missed))])
+    logs = np.log(np.maximum(scores, SCORE_FLOOR), dtype=np.float64)
+    count, labels = logs.shape
+    true = np.arange(count), targets.astype(np.intp)
+
+    def missed(asked: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        said = asked[0] * logs + asked[1:]
+        share = np.exp(said - said.max(axis=1, keepdims=True))
+        share /= share.sum(axis=1, keepdims=True)
+        loss = -float(np.mean(np.log(share[true])))
+        share[true] -= 1.0
+        return loss, np.concatenate([[np.mean(share * logs) * labels], share.mean(axis=0)])
+
+    start = np.concatenate([[1.0], np.zeros(labels)])
+    bounds = [FACTOR_WITHIN, *[OFFSET_WITHIN] * labels]
+    found: Any = minimize(missed, start, jac=True, method="L-BFGS-B", bounds=bounds)
+    return float(found.x[0]), found.x[1:]
 
 
 def activity_metrics(
