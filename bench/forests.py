@@ -7,6 +7,8 @@ window by window. It sees how the collar sits, and learns that.
 that do not depend on how the collar sits, with log-probabilities averaged over the last minute.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
@@ -56,12 +58,25 @@ def smoothed(scores: FloatArray, sessions: Text, hop_s: float) -> FloatArray:
     >>> smoothed(scores, np.array(["a", "a", "b"]), 2.5).argmax(axis=1).tolist()
     [0, 0, 1]
     """
-    logs = np.log(np.maximum(scores, FLOOR))
+    return over_a_minute(np.log(np.maximum(scores, FLOOR)), sessions, hop_s)
+
+
+def over_a_minute(values: NDArray[Any], sessions: Text, hop_s: float) -> FloatArray:
+    """Mean of each window's values and of those at most a minute before it in its session.
+
+    Args:
+        values: Shape (n, any), the windows of a session in order.
+        sessions: Whose each is.
+        hop_s: From one window to the next.
+
+    >>> over_a_minute(np.array([[1.0], [2.0], [6.0]]), np.array(["a", "a", "b"]), 30.0).tolist()
+    [[1.0], [1.5], [6.0]]
+    """
     reach = int(SMOOTH_S / hop_s)
-    made = np.empty_like(logs)
+    made = np.empty(values.shape, np.float32)
     for session in np.unique(sessions):
         mine = sessions == session
-        total = np.cumsum(logs[mine], axis=0)
+        total = np.cumsum(values[mine], axis=0, dtype=np.float64)
         before = np.zeros_like(total)
         before[reach:] = total[:-reach]
         count = np.minimum(np.arange(1, len(total) + 1), reach)

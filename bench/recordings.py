@@ -46,6 +46,7 @@ class Windows:
     labels: Text
     animals: Text
     sessions: Text
+    """Whose and which: two animals' sessions may have one name."""
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -116,7 +117,8 @@ def windows_of(
         imu = each.imu if resample is None else resample(each.imu, each.rate_hz)
         starts = np.arange(0, len(imu) - samples + 1, hop)
         cut.append(imu[starts[:, None] + np.arange(samples)])
-        names += [(each.label, each.animal, each.session)] * len(starts)
+        session = f"{each.animal}/{each.session}"
+        names += [(each.label, each.animal, session)] * len(starts)
     if not names:
         raise RecordingError(f"no labelled stretch is as long as {samples} samples")
     labels, animals, sessions = np.array(names).T

@@ -21,7 +21,7 @@ Targets = NDArray[np.uint8]
 
 TREES = 100
 MIN_LEAF = 20  # windows: they overlap, so it takes many to be more than one moment
-FEATURES = 0.3  # share of the descriptors that a split may choose from
+FEATURES = 0.3  # share of the descriptors that a split may choose from, if nobody says
 BALANCE = 0.8  # 1: all labels count alike, however few windows say so; 0: each window does
 MIXED_SHARE = 0.5  # of the carriers lie between two examples
 MAX_SWAPPED = 0.15  # share of the descriptors that come from somewhere else, at most
@@ -38,7 +38,13 @@ class Teacher:
 
     @classmethod
     def of(
-        cls, inputs: FloatArray, targets: Targets, weight: FloatArray, labels: int, seed: int
+        cls,
+        inputs: FloatArray,
+        targets: Targets,
+        weight: FloatArray,
+        labels: int,
+        seed: int,
+        features: float = FEATURES,
     ) -> "Teacher":
         """A forest of these examples.
 
@@ -48,8 +54,9 @@ class Teacher:
             weight: Of each.
             labels: How many there are; some may have no example.
             seed: Of the trees.
+            features: The share of the inputs that a split may choose from.
         """
-        share: Any = FEATURES  # scikit-learn takes a share, its published types know only words
+        share: Any = features  # scikit-learn takes a share, its published types know only words
         forest = ExtraTreesClassifier(
             TREES, min_samples_leaf=MIN_LEAF, max_features=share, random_state=seed
         )

@@ -7,16 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bench import recordings
-from bench.activity_real import STILL_G, as_dataset, folds_of
+from bench.activity_real import folds_of, judge
+from bench.contenders import Side, as_dataset, shipped
 from bench.forests import FLOOR, free_features, smoothed
 from bench.judging import Answers, interval, majority, tally
+from bench.minutes import STILL_G, Minutes, taught
 from bench.recordings import Recording, Windows, windows_of
 from bench.report import Figure
-from bench.verdict import Found, report
+from bench.verdict import MODELS, Cost, Found, report
 from collar_sim.replay.errors import RecordingError
 from collar_sim.replay.mapping import MotionMapping
+
+FloatArray = NDArray[np.float32]
 
 RNG = np.random.default_rng(3)
 RECORDINGS = Path(os.environ.get("PAWMESH_RECORDINGS") or Path(__file__).parents[3] / "shared/data")
@@ -103,12 +108,140 @@ def test_a_dog_that_stands_still_in_a_walk_teaches_rest() -> None:
     samples[1] *= STILL_G / 2
     samples[3] *= STILL_G / 2
     labels = np.array(["walk", "walk", "rest", "sleep"])
-    windows = Windows(samples, labels, np.full(4, "bo"), np.full(4, "s"))
-    taught = as_dataset(windows, ["sleep", "rest", "walk"])
-    assert taught.labels.tolist() == ["walk", "rest", "rest", "sleep"]
-    taught = as_dataset(windows, ["sleep", "walk"])
-    assert taught.purity.tolist() == [1.0, 0.0, 1.0, 1.0]  # 0 teaches nothing
-    assert set(taught.animals.tolist()) == {"bo/s"}
+    windows = Windows(samples, labels, np.full(4, "bo"), np.full(4, "bo/s"))
+    assert as_dataset(windows).labels.tolist() == ["walk", "rest", "rest", "sleep"]
+    restless = Windows(samples[[0, 1, 3]], labels[[0, 1, 3]], windows.animals[:3], labels[:3])
+    assert as_dataset(restless).labels.tolist() == ["walk", "sleep"]  # nobody taught rest
+
+
+def test_a_minute_is_its_windows_mean_and_spread_and_rests_if_mostly_still() -> None:
+    samples = RNG.normal(0.0, 0.2, (5, 100, 6)).astype(np.float32)
+    samples[1:3] *= STILL_G / 2
+    sessions = np.array(["bo/1", "bo/1", "bo/1", "bo/2", "bo/2"])
+    seen = Minutes.of(Windows(samples, np.full(5, "walk"), np.full(5, "bo"), sessions), 2.0)
+    mean, spread = np.split(seen.inputs, 2, axis=1)
+    alone = np.concatenate(
+        [Minutes.of(_one(samples[k]), 2.0).inputs[:, : mean.shape[1]] for k in range(5)]
+    )
+    for row, held in ((0, alone[:1]), (2, alone[:3]), (3, alone[3:4]), (4, alone[3:])):
+        assert np.allclose(mean[row], held.mean(axis=0), atol=1e-4)
+        assert np.allclose(spread[row], held.std(axis=0), atol=5e-3)
+    assert seen.still.tolist() == [False, False, True, False, False]  # one of two is not most
+    assert taught(np.array(["walk", "rest"]), np.array([True, False])).tolist() == ["rest", "rest"]
+
+
+def _one(samples: FloatArray) -> Windows:
+    return Windows(samples[None], np.array(["walk"]), np.array(["bo"]), np.array(["bo/1"]))
+
+
+def test_what_a_collar_says_of_two_seconds_rests_on_no_more_than_two_windows() -> None:
+    lively = RNG.normal(0.0, 0.5, (20, 100, 6)).astype(np.float32)
+    calm = (lively * 0.001 + np.array([0, 0, 1, 0, 0, 0])).astype(np.float32)
+    both = np.concatenate([lively[:10], calm[:10]])
+    one = _session(both, "bo/1")
+    said = shipped(one)
+    assert set(said) == {"zero_shot", "zero_shot_seconds"}
+    calm_alone = shipped(_session(calm[:10], "bo/1"))["zero_shot_seconds"]
+    assert said["zero_shot_seconds"][11:].tolist() == calm_alone[1:].tolist()
+    twice = Windows(
+        np.concatenate([lively[:10], calm[:10]]),
+        one.labels,
+        one.animals,
+        np.repeat(["bo/1", "bo/2"], 10),
+    )
+    assert shipped(twice)["zero_shot_seconds"][10:].tolist() == calm_alone.tolist()
+
+
+def _session(samples: FloatArray, name: str) -> Windows:
+    return Windows(
+        samples,
+        np.full(len(samples), "walk"),
+        np.full(len(samples), "bo"),
+        np.full(len(samples), name),
+    )
+
+
+def made(*sessions: tuple[str, str, int]) -> list[Recording]:
+    """Sessions of noise: whose, of what, how many samples at 25 Hz."""
+    return [
+        Recording(who, f"{what}", what, 25.0, RNG.normal(0.0, 0.1, (length, 6)).astype(np.float32))
+        for who, what, length in sessions
+    ]
+
+
+def test_what_is_learned_and_asked_has_a_window_in_every_cut() -> None:
+    side = Side.of(
+        made(("ace", "walk", 500), ("bo", "walk", 500), ("bo", "run", 500), ("bo", "play", 110))
+    )
+    assert side.labels() == ["walk", "run"]  # 4.4 s of play are no window of the strong forest
+    assert side.labels("ace") == ["walk"]
+    assert side.labels("nobody") == []
+    assert set(side.ours.sessions.tolist()) == {"ace/walk", "bo/walk", "bo/run", "bo/play"}
+
+
+@pytest.mark.parametrize(
+    ("sessions", "named"),
+    [
+        ([("a", "walk", 500), ("b", "walk", 500)], "a teach walk: there must be two behaviours"),
+        ([("a", "walk", 50), ("b", "walk", 500)], "no labelled stretch is as long as 100 samples"),
+        (
+            [("a", "walk", 500), ("a", "run", 500), ("b", "rest", 500)],
+            "b has labels rest, those that teach have walk, run",
+        ),
+        (
+            [("a", "walk", 500), ("a", "run", 500), ("b", "walk", 90), ("c", "run", 500)],
+            "b has labels of no window",
+        ),
+    ],
+)
+def test_animals_with_nothing_to_judge_are_refused_before_anything_is_learned(
+    sessions: list[tuple[str, str, int]], named: str
+) -> None:
+    dogs = made(*sessions)
+    [fold] = folds_of(dogs, ["a"], [])
+    with pytest.raises(RecordingError, match=named):
+        judge(fold, dogs, 1, Found(), print)
+
+
+def test_columns_in_another_order_and_rows_without_a_number_are_read_as_they_are_meant(
+    tmp_path: Path,
+) -> None:
+    names = [
+        "gyr_z",
+        "acc_x",
+        "activity",
+        "t",
+        "gyr_x",
+        "dog",
+        "acc_z",
+        "session",
+        "acc_y",
+        "gyr_y",
+    ]
+    rows: list[str] = []
+    for at, who in enumerate(("ace", "bo", "cy")):
+        for n in range(400):
+            value: dict[str, float | str] = dict.fromkeys(names, 0.0) | {
+                "acc_x": RNG.normal(0.0, 0.5),
+                "acc_y": RNG.normal(0.0, 0.5),
+                "acc_z": 9.81 + RNG.normal(0.0, 0.5),
+                "gyr_x": RNG.normal(0.0, 30.0),
+                "t": f"2024-05-0{1 + at}T08:00:{n * 0.04:09.6f}Z",
+                "dog": who,
+                "session": "morning",  # of all three
+                "activity": "walk",
+            }
+            value["acc_y"] = "" if 150 <= n < 250 else value["acc_y"]  # 4 s: no window spans it
+            rows.append(",".join(str(value[name]) for name in names))
+    path = tmp_path / "dogs.csv"
+    path.write_text("\n".join([",".join(names), *rows]))
+    found = recordings.read(path, MotionMapping(rate_hz=None), {})
+    assert {each.animal for each in found} == {"ace", "bo", "cy"}
+    assert all(np.isfinite(each.imu).all() for each in found)
+    windows = windows_of(found, 100, 50)
+    assert len(windows) == 3 * (2 + 2)
+    assert windows.samples[:, :, 2].mean() == pytest.approx(1.0, abs=0.02)  # gravity on its axis
+    assert set(windows.sessions.tolist()) == {"ace/morning", "bo/morning", "cy/morning"}
 
 
 def test_the_forests_features_do_not_depend_on_how_the_collar_sits() -> None:
@@ -119,26 +252,33 @@ def test_the_forests_features_do_not_depend_on_how_the_collar_sits() -> None:
 
 
 def test_the_report_has_every_key_that_others_rely_on() -> None:
-    found = Found(labels={"bo": ["rest", "walk"]}, flash_bytes=14_000, macs=27_000)
+    found = Found(labels={"bo": ["rest", "walk"]}, cost=Cost(14_000, None, 27_000))
     good, poor = answers("wwrrv", "wwrrw", "aabbc"), answers("wwrrv", "wwwww", "aabbc")
     found.said["bo"] = {
         "ours": [good],
         "float": [good],
         "forest_strong": [poor],
         "forest_naive": [poor],
+        "as_labelled": [poor],
+        "real_alone": [good],
+        "by_window": [good],
         "zero_shot": [answers("wwrrv", "uuwww", "aabbc")],
+        "zero_shot_seconds": [poor],
     }
-    made = json.loads(json.dumps(report(found, seeds=1)))
+    assert set(found.said["bo"]) == set(MODELS)
+    told = json.loads(json.dumps(report(found, seeds=1)))
     wanted = (
         "per_animal per_class support majority forest_naive forest_strong ours ratio_to_strong "
         "coverage float_macro_f1 int8_macro_f1 flash_bytes arena_bytes macs zero_shot"
     )
-    assert set(wanted.split()) <= made.keys()
-    assert set(asdict(Figure(**{k: made[k] for k in Figure.__dataclass_fields__}))) <= made.keys()
-    assert (made["ours"], made["forest_strong"], made["zero_shot"]) == (1.0, 0.3333, 0.0)
-    assert made["passed"]
-    assert made["per_animal"]["bo"]["unlearnable"] == {"vehicle": 1}
-    assert made["support"]["bo"] == {"rest": 2, "vehicle": 1, "walk": 2}
+    assert set(wanted.split()) <= told.keys()
+    assert set(asdict(Figure(**{k: told[k] for k in Figure.__dataclass_fields__}))) <= told.keys()
+    assert (told["ours"], told["forest_strong"], told["zero_shot"]) == (1.0, 0.3333, 0.0)
+    assert (told["ratio_as_labelled"], told["ratio_by_window"]) == (1.0, 3.0)
+    assert "who does not move rests 1.00" in told["notes"]
+    assert told["passed"]
+    assert told["per_animal"]["bo"]["unlearnable"] == {"vehicle": 1}
+    assert told["support"]["bo"] == {"rest": 2, "vehicle": 1, "walk": 2}
     found.said["bo"]["float"] = [poor]  # int8 so far from float is no pass
     assert not report(found, seeds=1)["passed"]
 
