@@ -120,8 +120,10 @@ def test_what_ships_learns_harnesses_from_some_animals_for_others_and_keeps_coll
     shared = joined([recorded(seed, Wear.HARNESS) for seed in range(600_000, 600_005)])
     shared = shared.where(rng.random(len(shared)) < 0.15)  # some 250 labels of each animal
     shared = shared.where(shared.labels != "scratch")  # nobody has labelled that one
-    harness = joined([recorded(seed, Wear.HARNESS) for seed in (600_010, 600_011)])
-    collar = joined([recorded(seed, Wear.COLLAR) for seed in (600_020, 600_021)])
+    harness, collar = (
+        joined([recorded(seed, wear) for seed in (600_012, 600_013)])  # the same two strangers
+        for wear in (Wear.HARNESS, Wear.COLLAR)
+    )
     after = activity.fit(shared, LABELS, 1, start=start, learning_rate=1e-3)
     on_harness, on_collar = (
         (
@@ -130,9 +132,9 @@ def test_what_ships_learns_harnesses_from_some_animals_for_others_and_keeps_coll
         )
         for data in (harness, collar)
     )
-    assert on_harness[0] < on_collar[0] - 0.1
+    assert on_harness[0] < on_collar[0] - 0.2
     assert on_harness[1] > on_harness[0] + 0.1
-    assert on_collar[1] > on_collar[0] - 0.06
+    assert on_collar[1] > on_collar[0] - 0.04
     rehearsed = unpack(start, SHAPES).examples
     kept = unpack(after.weights(), SHAPES).examples
     assert np.array_equal(kept.inputs, rehearsed.inputs), "no window that was shared stays"
