@@ -12,7 +12,9 @@ from plugins.sdk.errors import ModelRefused
 FloatArray = NDArray[np.float32]
 
 WINDOWS = 8
-TOLERANCE = 0.08  # of a score: interpreters differ by a few int8 steps, a broken model by far more
+TOLERANCE = 0.08
+"""Of the largest answer, of which an int8 step is one or two hundredths: interpreters differ by a
+step or two, a broken model by far more."""
 _CHANNELS = np.arange(6)
 
 
@@ -55,8 +57,7 @@ def require_agreement(expected: bytes, answers: FloatArray) -> None:
     if len(expected) != 2 * answers.size:
         raise ModelRefused(f"{answers.size} answers, {len(expected) // 2} were signed")
     signed = np.frombuffer(expected, "<f2").reshape(answers.shape).astype(np.float32)
-    away = np.abs(signed - answers)
-    scale = np.maximum(1.0, np.abs(signed))  # reconstructions reach far beyond 1
-    worst = float(np.max(away / scale, initial=0.0))
+    largest = np.max(np.abs(signed), initial=1.0)  # a score; reconstructions reach far beyond
+    worst = float(np.max(np.abs(signed - answers), initial=0.0) / largest)
     if not worst <= TOLERANCE:  # a NaN is no agreement
-        raise ModelRefused(f"an answer of the self-test is {worst:.2f} away from the signed one")
+        raise ModelRefused(f"an answer is {worst:.2f} of the largest away from the signed one")

@@ -82,6 +82,11 @@ def test_the_self_test_bears_a_few_int8_steps_and_nothing_more() -> None:
     answers = np.full((8, 4), 0.25, np.float32)
     signed = packed(answers)
     require_agreement(signed, answers + 3 / 256)
+    reconstructed = np.linspace(-6.6, 5.3, 288, dtype=np.float32).reshape(8, 36)
+    step = 0.1146  # of the shipped anomaly model's output
+    require_agreement(packed(reconstructed), reconstructed + 2 * step)
+    with pytest.raises(ModelRefused, match="away from the signed"):
+        require_agreement(packed(reconstructed), reconstructed + 6 * step)
     with pytest.raises(ModelRefused, match="away from the signed"):
         require_agreement(signed, answers + 0.2)
     with pytest.raises(ModelRefused):
