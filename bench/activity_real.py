@@ -14,7 +14,7 @@ model's own recipe, window by window, smoothed as the forest (``by_window``). An
 ships, which learned from simulated animals alone, with its own threshold: smoothed over a minute
 (``zero_shot``), and by the seconds that a collar would report (``zero_shot_seconds``).
 
-Two dogs and three seeds take some three minutes of two cores.
+Two dogs and three seeds took four minutes on two busy cores.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from bench.contenders import (
     by_window,
     forests,
     ours,
+    require_one_rate,
     require_two,
     shipped,
     without,
@@ -140,6 +141,7 @@ def judge(
         Side.of([each for each in held if each.animal in names])
         for names in (fold.train, fold.test)
     )
+    require_one_rate(train.rate_hz, test.rate_hz)
     known = train.labels()
     require_two(known, fold.train)
     for animal in fold.test:

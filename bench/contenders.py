@@ -158,6 +158,19 @@ def shipped(test: Windows) -> dict[str, Text]:
     }
 
 
+def require_one_rate(train_hz: float, test_hz: float) -> None:
+    """The forests' windows are of as many samples, whoever judges.
+
+    Raises:
+        RecordingError: They are not.
+    """
+    if any(round(s * train_hz) != round(s * test_hz) for s in (NAIVE_S, STRONG_S)):
+        raise RecordingError(
+            f"those that teach have {train_hz:.2f} samples a second, those that judge "
+            f"{test_hz:.2f}: the forests need one rate; resample, or say it with --rate-hz"
+        )
+
+
 def require_two(labels: list[str], animals: list[str]) -> None:
     """There is something to tell apart.
 

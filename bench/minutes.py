@@ -163,7 +163,8 @@ def fit(
     asked = np.concatenate([inputs, carriers(inputs, weight, CARRIERS, NEAR_LIMIT, rng)])
     said = teacher.says(asked)
     if beside is not None:
-        said = agreed(said, beside.says(asked * np.float32(std) + np.float32(mean), labels, rng))
+        raw = asked * np.float32(std) + np.float32(mean)
+        said = agreed(said, beside.logs(raw, labels, rng), len(inputs))
     model = _network(keras, len(labels))
     steps = epochs * -(-len(asked) // BATCH)
     schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)

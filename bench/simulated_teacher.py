@@ -5,6 +5,10 @@ teach what holds for all. The shipped model sees single windows. So that it can 
 that never were (`cloud.training.teacher.carriers`), windows are drawn for it from what a minute is
 known by, the mean and standard deviation of each descriptor, as if these were independent and
 normal, and its log-probabilities of them are averaged as those of real windows are.
+
+How often it says a label, and how surely, was set for the days of simulated animals. What counts
+here is where it says so more than elsewhere: its logarithms are taken from their mean over the
+examples that teach, and in units of their spread there.
 """
 
 from pathlib import Path
@@ -43,8 +47,8 @@ class SimulatedTeacher:
         """Of the package in this checkout."""
         return cls(Package.load(Path(plugins.__path__[0]) / "activity"))
 
-    def says(self, minutes: FloatArray, labels: list[str], rng: np.random.Generator) -> FloatArray:
-        """Probability of each of these labels, as if there were no others.
+    def logs(self, minutes: FloatArray, labels: list[str], rng: np.random.Generator) -> FloatArray:
+        """Log-probability of each of these labels, as if there were no others.
 
         Args:
             minutes: Shape (n, 142): mean, then standard deviation of each descriptor.
@@ -58,17 +62,24 @@ class SimulatedTeacher:
             window = mean + np.maximum(spread, 0.0) * rng.standard_normal(mean.shape, np.float32)
             seen = standardised(window, self._standard.mean, self._standard.std, NEAR_LIMIT)
             total += np.log(np.maximum(self._engine.run(seen)[:, columns], FLOOR))
-        return _shares(total / DRAWS)
+        return np.log(_shares(total / DRAWS))
 
 
-def agreed(real: FloatArray, simulated: FloatArray) -> FloatArray:
-    """What both teachers say together: their geometric mean, as `COUNTS` weighs, made to sum to 1.
+def agreed(real: FloatArray, simulated_logs: FloatArray, examples: int) -> FloatArray:
+    """What both teachers say together: their geometric mean, as `COUNTS` weighs, summing to 1.
 
-    >>> agreed(np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]])).round(2).tolist()
-    [[0.75, 0.25]]
+    Args:
+        real: Probabilities, shape (n, labels).
+        simulated_logs: Of `SimulatedTeacher.logs`, same shape.
+        examples: So many of the first rows are examples.
+
+    >>> even, leaning = np.full((2, 2), 0.5), np.log([[0.9, 0.1], [0.8, 0.2]])
+    >>> [f"{first:.2f}" for first, _ in agreed(even, leaning, examples=2)]  # it always leans
+    ['0.69', '0.31']
     """
-    logs = (1.0 - COUNTS) * np.log(np.maximum(real, FLOOR))
-    return _shares(logs + COUNTS * np.log(np.maximum(simulated, FLOOR)))
+    moved = simulated_logs - simulated_logs[:examples].mean(axis=0)
+    moved = moved / max(float(moved[:examples].std()), FLOOR)
+    return _shares((1.0 - COUNTS) * np.log(np.maximum(real, FLOOR)) + COUNTS * moved)
 
 
 def _shares(logs: NDArray[Any]) -> FloatArray:

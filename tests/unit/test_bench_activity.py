@@ -9,17 +9,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import plugins
 from bench import recordings
-from bench.activity_real import folds_of, judge
+from bench.activity_real import Fold, folds_of, judge
 from bench.contenders import Side, as_dataset, shipped
 from bench.forests import FLOOR, free_features, smoothed
 from bench.judging import Answers, interval, majority, tally
 from bench.minutes import STILL_G, Minutes, taught
 from bench.recordings import Recording, Windows, windows_of
 from bench.report import Figure
+from bench.simulated_teacher import SimulatedTeacher
 from bench.verdict import MODELS, Cost, Found, report
+from collar_sim.firmware.models.classifier import LiteRtClassifier
 from collar_sim.replay.errors import RecordingError
 from collar_sim.replay.mapping import MotionMapping
+from pawmesh.models.made import model_of
+from plugins.sdk.package import Package
 
 FloatArray = NDArray[np.float32]
 
@@ -134,6 +139,20 @@ def _one(samples: FloatArray) -> Windows:
     return Windows(samples[None], np.array(["walk"]), np.array(["bo"]), np.array(["bo/1"]))
 
 
+def test_of_an_even_minute_the_shipped_model_teaches_what_it_says_of_each_of_its_windows() -> None:
+    calm = RNG.normal([0, 0, 1, 0, 0, 0], 0.003, (3, 100, 6)).astype(np.float32)
+    windows = _session(calm, "bo/1")
+    package = Package.load(Path(plugins.__path__[0]) / "activity")
+    scores = LiteRtClassifier(package).predict(calm)
+    names = [label.value for label in model_of(package).labels]
+    labels = ["run", "sleep"]
+    wanted = scores[:, [names.index(label) for label in labels]]
+    even = Minutes.of(windows, 60.0).inputs  # of one window each: no spread
+    said = np.exp(SimulatedTeacher(package).logs(even, labels, np.random.default_rng(1)))
+    assert np.allclose(said, np.maximum(wanted, FLOOR) / np.maximum(wanted, FLOOR).sum(1)[:, None])
+    assert (said[:, 1] > said[:, 0]).all()
+
+
 def test_what_a_collar_says_of_two_seconds_rests_on_no_more_than_two_windows() -> None:
     lively = RNG.normal(0.0, 0.5, (20, 100, 6)).astype(np.float32)
     calm = (lively * 0.001 + np.array([0, 0, 1, 0, 0, 0])).astype(np.float32)
@@ -201,6 +220,13 @@ def test_animals_with_nothing_to_judge_are_refused_before_anything_is_learned(
     [fold] = folds_of(dogs, ["a"], [])
     with pytest.raises(RecordingError, match=named):
         judge(fold, dogs, 1, Found(), print)
+
+
+def test_recordings_of_another_rate_are_refused_before_anything_is_learned() -> None:
+    dogs = made(("a", "walk", 500), ("a", "run", 500))
+    slow = Recording("b", "1", "walk", 16.4, dogs[0].imu)
+    with pytest.raises(RecordingError, match=r"25\.00 samples a second, those that judge 16\.40"):
+        judge(Fold(["a"], ["b"]), [*dogs, slow], 1, Found(), print)
 
 
 def test_columns_in_another_order_and_rows_without_a_number_are_read_as_they_are_meant(
