@@ -7,13 +7,11 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from gateway.metrics import ALERT_LATENCY, ALERTS
-from gateway.store import from_us, to_us
+from gateway.store import to_us
 from gateway.wire.scalars import Instant
 from plugins.sdk import Finding, FindingState
 
 LIVE_WITHIN = timedelta(seconds=120)  # older news is history: kept, but nobody is disturbed
-SETTLES_IN = timedelta(seconds=90)  # two positions of a collar that says one in 30 s
-STANDS_FOR = timedelta(days=1)  # what began before is told by the page alone
 
 
 class Alert(Struct, frozen=True, kw_only=True):
@@ -84,38 +82,6 @@ def apply_finding(
         raised_at=now,
         detail=finding.detail,
     )
-
-
-def untold(
-    db: sqlite3.Connection, plugin_id: str, pet_id: str, pet_name: str, now: datetime
-) -> list[Alert]:
-    """What was history when it was raised, and still stands now that there is live news.
-
-    A pet that left while its collar was out of reach is away: its owner must know. But what is
-    live gets the time to clear it first.
-    """
-    rows = db.execute(
-        """SELECT * FROM alert WHERE plugin_id = ? AND pet_id = ? AND cleared_us IS NULL
-           AND notified_us IS NULL AND acknowledged_us IS NULL
-           AND raised_us <= ? AND observed_us >= ?""",
-        (plugin_id, pet_id, to_us(now - SETTLES_IN), to_us(now - STANDS_FOR)),
-    )
-    return [
-        Alert(
-            alert_id=row["id"],
-            pet_id=pet_id,
-            pet_name=pet_name,
-            plugin_id=plugin_id,
-            key=row["key"],
-            title=row["title"],
-            severity=row["severity"],
-            confidence=row["confidence"],
-            observed_at=from_us(row["observed_us"]),
-            raised_at=from_us(row["raised_us"]),
-            detail=json.loads(row["detail"]),
-        )
-        for row in rows
-    ]
 
 
 def is_live(observed_at: datetime, received_at: datetime) -> bool:

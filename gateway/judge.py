@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from gateway.alerts import Alert, apply_finding, is_live, note_notified, untold
+from gateway.alerts import Alert, apply_finding, is_live, note_notified
 from gateway.host import FaultKind, PluginFault, PluginHost, PluginState
 from gateway.ingest.dating import Basis
 from gateway.metrics import PLUGIN_FAULTS
@@ -46,12 +46,6 @@ class Seen:
     def tells_of_now(self, observed_at: datetime, received_at: datetime) -> bool:
         """Whether an instant is fresh enough to disturb someone."""
         return observed_at not in self.undated and is_live(observed_at, received_at)
-
-    @property
-    def live_us(self) -> int | None:
-        """When the last message that tells of now was received."""
-        live = (us for at, us in self.received_us.items() if self.tells_of_now(at, from_us(us)))
-        return max(live, default=None)
 
 
 @dataclass(slots=True)
@@ -191,13 +185,6 @@ class Judge:
                 received_at = from_us(seen.received_us.get(finding.observed_at, latest_us))
                 if alert is not None and seen.tells_of_now(finding.observed_at, received_at):
                     live.append((alert, received_at))
-            if seen.live_us is not None:
-                told = {alert.alert_id for alert, _ in live}
-                live += [
-                    (alert, from_us(seen.live_us))
-                    for alert in untold(db, self._id, pet_id, name, now)
-                    if alert.alert_id not in told
-                ]
             for each in outcome.observations:
                 db.execute(
                     """INSERT INTO observation VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET

@@ -28,7 +28,7 @@ from tests.system.soak import (
 
 pytestmark = pytest.mark.timeout(3_600)
 
-ROUNDS = int(os.environ.get("SOAK", "3"))
+ROUNDS = int(os.environ.get("SOAK", "5"))
 SEED = 20261
 AT_HOME = 1_500  # messages that arrive while the cloud is away
 

@@ -9,13 +9,11 @@ from typing import Any
 import msgspec
 import pytest_asyncio
 
-from gateway.alerts import SETTLES_IN, STANDS_FOR, apply_finding, note_notified, untold
 from gateway.consent import ConsentFilter
 from gateway.ingest.dating import MAX_BOOTS, Basis, Filed
 from gateway.ingest.filing import MISDATED
 from gateway.store import from_us
 from gateway.wire.grants import Grant, Stream
-from plugins.sdk import Finding, FindingState, Severity
 from tests.unit.door import Door, birth, event, open_door, packet
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -154,28 +152,3 @@ async def test_so_many_boots_are_written_down_and_the_newest_are(door: Door) -> 
 async def test_what_is_misdated_is_found_without_reading_the_boot(door: Door) -> None:
     plan = await door.ask(f"EXPLAIN QUERY PLAN {MISDATED}", "c1", 1)
     assert "message_misdated" in plan[0]["detail"]
-
-
-async def test_an_escape_during_an_outage_is_told_when_it_still_stands(door: Door) -> None:
-    left_at = NOW - timedelta(minutes=40)
-    left = Finding(
-        key="outside:home",
-        state=FindingState.RAISED,
-        title="Left Home",
-        severity=Severity.CRITICAL,
-        observed_at=left_at,
-        confidence=1.0,
-        detail={"distance_m": 120.0},
-    )
-    raised = await door.store.write(
-        lambda db: apply_finding(db, "geofence", "p1", "Rex", left, NOW)
-    )
-
-    async def to_tell(after: timedelta) -> list[object]:
-        return await door.store.write(lambda db: untold(db, "geofence", "p1", "Rex", NOW + after))
-
-    assert await to_tell(SETTLES_IN - SECOND) == []
-    assert await to_tell(SETTLES_IN) == [raised]
-    assert await to_tell(STANDS_FOR) == []
-    await door.store.write(lambda db: note_notified(db, 1, NOW, NOW))
-    assert await to_tell(SETTLES_IN) == []
