@@ -132,8 +132,8 @@ class TestBelief:
         desk.write(3)
         desk.send(0.0)
         desk.write(7)
-        assert not desk.resend.acknowledged(Key(1, 8), 0.1)
-        assert len(desk.collar.flash) == 10
+        assert desk.resend.acknowledged(Key(1, 8), 0.1)
+        assert [desk.collar.flash.first, len(desk.collar.flash)] == [3, 7]
         assert desk.send(0.2) == [3, 4, 5, 6, 7, 8, 9]
         assert desk.resend.acknowledged(Key(1, 8), 0.3)
         assert len(desk.collar.flash) == 1
@@ -141,10 +141,12 @@ class TestBelief:
     def test_what_the_radio_lost_each_time_is_not_forgotten(self, desk: Desk):
         desk.write(6)
         desk.send(0.0, losing=(1, 2, 4))
+        assert desk.resend.acknowledged(Key(1, 3), 0.1)
+        assert desk.collar.flash.first == 1
         assert not desk.resend.acknowledged(Key(1, 3), 0.1)
-        assert desk.resend.acknowledged(Key(1, 0), 0.1)
         assert desk.send(1.0, losing=(2,)) == [1, 2, 4]
-        assert not desk.resend.acknowledged(Key(1, 5), 1.1)
+        assert desk.resend.acknowledged(Key(1, 5), 1.1)
+        assert desk.collar.flash.first == 2
         assert desk.send(2.0) == [2]
         assert desk.resend.acknowledged(Key(1, 5), 2.1)
         assert not len(desk.collar.flash)
@@ -155,13 +157,74 @@ class TestBelief:
         assert desk.send(10.0, losing=(0,)) == [0]
         assert desk.resend.acknowledged(Key(1, 1), 10.1)
 
-    def test_an_earlier_boot_may_have_sent_what_it_left(self, desk: Desk):
+    def test_what_no_boot_ever_sent_is_not_forgotten(self, desk: Desk):
         desk.write(2)
         desk.send(0.0, losing=(1,))
         desk.reboot()
         desk.write(1)
         desk.resend.connected(1.0)
-        assert not desk.resend.acknowledged(Key(2, 0), 1.1)
-        assert desk.resend.acknowledged(Key(1, 1), 1.1)
-        assert desk.send(1.2) == [4]
-        assert desk.resend.acknowledged(Key(2, 0), 1.3)
+        assert not desk.resend.acknowledged(Key(1, 1), 1.1), "nor what an earlier boot sent"
+        assert desk.send(1.2, losing=(3,)) == [2, 3, 4]
+        assert desk.resend.acknowledged(Key(1, 1), 1.3)
+        assert desk.collar.flash.first == 3
+        assert not desk.resend.acknowledged(Key(2, 0), 1.3)
+        assert desk.send(2.2) == [3]
+        assert desk.resend.acknowledged(Key(2, 0), 2.3)
+        assert not len(desk.collar.flash)
+
+    def test_a_gateway_that_holds_more_than_a_window_of_an_earlier_boot_is_told_all(
+        self, desk: Desk
+    ):
+        desk.collar.flash.budget_bytes = 2**20
+        desk.write(3 * WINDOW)
+        held, count = desk.collar.flash.last, len(desk.collar.flash)
+        desk.flash.boot(["c1"], 2**20)
+        desk.collar.reboot(desk.flash.logs["c1"], AT, clock_is_set=True)
+        desk.resend.connected(1.0)
+        for sent in range(0, count, WINDOW):
+            assert len(desk.send(1.0)) == min(WINDOW, count - sent)
+            assert desk.resend.acknowledged(held, 1.1)
+        assert not len(desk.collar.flash)
+
+    def test_what_another_life_of_this_collar_said_is_no_word_on_ours(self, desk: Desk):
+        desk.write(3)
+        desk.send(0.0)
+        assert not desk.resend.acknowledged(Key(1, 3), 0.1)
+        assert len(desk.collar.flash) == 3
+
+
+class TestStuck:
+    """A gateway answers, and acknowledges nothing new: of another life, or without our birth."""
+
+    @pytest.mark.parametrize("answer", [None, Key(1, 10**6), Key(0, 9)])
+    @pytest.mark.parametrize("slow_s", [0.05, 2 * SILENT_S])
+    def test_a_gateway_that_only_answers_is_told_all_once_more_and_then_knocked_at(
+        self, desk: Desk, answer: Key | None, slow_s: float
+    ):
+        desk.collar.flash.budget_bytes = 2**20
+        desk.write(WINDOW)
+        now_s, sent, knocks_s = 0.0, len(desk.send(0.0)), list[float]()
+        desk.resend.acknowledged(answer, 0.05)
+        while now_s < 600.0:
+            now_s += desk.resend.rest_s(now_s) or 0.0
+            sent += len(desk.send(now_s))
+            knocks_s.append(now_s)
+            desk.resend.acknowledged(answer, now_s := now_s + slow_s)
+            sent += len(desk.send(now_s))
+        assert sent == 2 * WINDOW + len(knocks_s)
+        assert len(knocks_s) <= 12
+        assert desk.resend.acknowledged(Key(1, 0), now_s + 1.0)
+        assert desk.send(now_s + 1.0)[0] == 1, "somebody listens again"
+
+    def test_what_a_full_log_drops_is_no_progress(self, desk: Desk):
+        desk.write(10)
+        log = desk.collar.flash
+        log.budget_bytes = log.size_bytes
+        desk.send(0.0)
+        knocks_s: list[int] = []
+        for second in range(1, 41):
+            desk.write(1)
+            if log.first in desk.send(second):
+                knocks_s.append(second)
+        assert log.first > 30
+        assert knocks_s == [10, 30]

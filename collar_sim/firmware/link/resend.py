@@ -8,8 +8,9 @@ for `ACK_TIMEOUT_S`, the oldest message knocks, ever more patiently, and once th
 everything owed is sent again (go-back-N); and what is not owed any longer is said again, so that a
 gateway that knows of no gaps passes one each time.
 
-A gateway is believed only as far as it can have heard: whoever declares in a collar's name that
-messages are gone makes the gateway pass them, but no collar forgets what never left its antenna.
+A gateway is believed only as far as it can have heard since we booted: whoever declares in a
+collar's name that messages are gone makes the gateway pass them, but no collar forgets what never
+left its antenna. What an earlier boot sent is sent again, since nobody knows any more.
 """
 
 from collections import deque
@@ -47,26 +48,33 @@ class Resend:
         """Up to this position everything was sent in this session."""
         self._repeats: deque[tuple[float, int]] = deque()
         """When to send again what the radio lost."""
-        self._oldest = 0
+        self._acked = 0
+        """Messages acknowledged when we last looked."""
         self._progress_s = self._heard_s = now_s
         self._patience_s = ACK_TIMEOUT_S
+        self._is_answered = False
+        """It was gone back for a gateway that spoke again, without any progress since."""
         self._acked_at_knock: int | None = None
         """How much was acknowledged when nobody answered any more."""
         self._announced = (0, now_s)
+        self._boot = collar.flash.boot
         self._highest: Key | None = None
-        """Of all that was ever sent."""
+        """Of all that was sent since this boot."""
         self._unheard: set[int] = set()
         """What of it the radio lost each time."""
 
     def connected(self, now_s: float) -> None:
         """There is a new session: begin with the oldest message that is owed."""
         self._heard_s = now_s
+        if self._boot != self._collar.flash.boot:
+            self._boot, self._highest = self._collar.flash.boot, None
+            self._unheard.clear()
+        self._progressed(now_s)
         self.go_back(now_s)
 
     def go_back(self, now_s: float) -> None:
         """Send everything again that is owed."""
-        self._cursor = self._oldest = self._collar.flash.first
-        self._progress_s, self._patience_s = now_s, ACK_TIMEOUT_S
+        self._cursor, self._progress_s = self._collar.flash.first, now_s
         self._acked_at_knock = None
         self._repeats.clear()
 
@@ -91,9 +99,11 @@ class Resend:
         """Forget what the gateway has; returns whether there may be more to send."""
         flash = self._collar.flash
         silent_s, self._heard_s = now_s - self._heard_s, now_s
-        if key is not None and self._is_credible(key) and flash.prune(key):
+        heard = None if key is None else self._credible(key)
+        if heard is not None and flash.prune(heard):
             return True
-        if silent_s >= SILENT_S and self._cursor > flash.first:
+        if silent_s >= SILENT_S and self._cursor > flash.first and not self._is_answered:
+            self._is_answered = True  # once: one that speaks and takes nothing is not away
             self.go_back(now_s)  # a gateway that was away lacks what was sent meanwhile
             return True
         return False
@@ -134,14 +144,20 @@ class Resend:
     def _look(self, now_s: float) -> None:
         """See how far the gateway is."""
         flash = self._collar.flash
-        if flash.first != self._oldest or self._cursor <= flash.first:  # progress, or none owed
-            self._oldest, self._progress_s = flash.first, now_s
-            self._patience_s = ACK_TIMEOUT_S
+        if flash.acked != self._acked:
+            self._progressed(now_s)
+        elif self._cursor <= flash.first:  # none is owed
+            self._progress_s = now_s
         elif any(position == flash.first for _, position in self._repeats):
             self._progress_s = now_s  # the gateway cannot have it yet: that is the radio's doing
         self._cursor = max(self._cursor, flash.first)
         if self._acked_at_knock not in (None, flash.acked):  # somebody listens
             self.go_back(now_s)
+
+    def _progressed(self, now_s: float) -> None:
+        """Be as patient as at first."""
+        self._acked, self._progress_s = self._collar.flash.acked, now_s
+        self._patience_s, self._is_answered = ACK_TIMEOUT_S, False
 
     def _note(self, position: int) -> bool:
         """Whether a message is sent for the first time."""
@@ -151,12 +167,18 @@ class Resend:
         self._highest = key
         return True
 
-    def _is_credible(self, key: Key) -> bool:
-        """Whether all up to a key can have been heard; of earlier boots nobody knows any more."""
+    def _credible(self, key: Key) -> Key | None:
+        """The last message up to ``key`` of which all before it can have been heard, if any.
+
+        A part is believed, and not all or nothing: a gateway may hold more of an earlier boot than
+        we may send without an acknowledgement.
+        """
         flash = self._collar.flash
-        if key.boot < flash.boot:
-            return True
-        if self._highest is None or key > self._highest:
-            return False
+        if self._highest is None or flash.last is None or key > flash.last:  # of another life
+            return None
         self._unheard = {position for position in self._unheard if position in flash}
-        return all(flash[position].key > key for position in self._unheard)
+        heard = min(key, self._highest)
+        if not self._unheard or heard < flash[position := min(self._unheard)].key:
+            return heard
+        kept = (each for each in range(position - 1, flash.first - 1, -1) if each in flash)
+        return next((flash[each].key for each in kept), None)
