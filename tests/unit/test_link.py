@@ -1,5 +1,7 @@
 """What the collars of a process share: one voice about outages, and about what is refused."""
 
+import asyncio
+
 import structlog
 
 from collar_sim.firmware.link.link import WARN_EVERY_S, Link
@@ -18,6 +20,28 @@ def test_an_outage_of_many_is_said_once_as_it_begins_and_once_as_it_ends() -> No
         link.found("c4")  # it was never away
         link.found("c3")
     assert [each["event"] for each in logs] == ["broker.lost", "broker.back"]
+    assert link.recoveries == 1
+
+
+def test_others_try_at_once_only_as_long_as_sessions_last() -> None:
+    link = Link(BrokerUrl("127.0.0.1", 1), "home")
+    told = asyncio.Event()
+    link.resting.add(told)
+
+    def is_told() -> bool:
+        was_set = told.is_set()
+        told.clear()
+        return was_set
+
+    link.broke_off()
+    for _ in range(5):
+        link.lost("c1", "closed")
+        link.found("c1")
+        assert not is_told()
+    link.lasted()
+    assert is_told()
+    link.lasted()
+    assert not is_told()
     assert link.recoveries == 1
 
 

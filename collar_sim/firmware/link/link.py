@@ -1,7 +1,8 @@
 """What the collars of a process share: the broker they look for, and one voice about its outages.
 
 An outage is said once when it begins and once when it ends, not by each of thousands. Whoever gets
-through tells those who wait for their next try.
+through tells those who wait for their next try; but where sessions break off as soon as they
+begin, only once one has lasted.
 """
 
 import asyncio
@@ -40,7 +41,9 @@ class Link:
     """To be set when there is a broker again, of those who wait for their next try."""
     _away: set[str] = field(default_factory=set[str])
     _reached: bool = False
-    _recovered_s: float = 0.0
+    _recovered_s: float | None = None
+    _lasts: bool = True
+    """Sessions last, as far as is known."""
     _warned_s: float | None = None
 
     def lost(self, collar_id: str, reason: str) -> None:
@@ -52,15 +55,22 @@ class Link:
         self._away.add(collar_id)
 
     def found(self, collar_id: str) -> None:
-        """Note that a collar is connected."""
+        """Note that a collar is connected; if sessions last, the others try too."""
         self._reached, self.unreached = True, ""
         if collar_id in self._away:
             self.let_go(collar_id)
-            now_s = time.monotonic()
-            if now_s - self._recovered_s >= RECONNECT_S:  # not each of thousands tells all others
-                self.recoveries, self._recovered_s = self.recoveries + 1, now_s
-                for each in self.resting:
-                    each.set()
+            if self._lasts:
+                self._tell()
+
+    def lasted(self) -> None:
+        """Note that a session has lasted: whoever waits may try again."""
+        if not self._lasts:
+            self._lasts = True
+            self._tell()
+
+    def broke_off(self) -> None:
+        """Note that a session ended as soon as it had begun: that is no broker to hurry to."""
+        self._lasts = False
 
     def let_go(self, collar_id: str) -> None:
         """Note that a collar is not away any more, or not looking for the broker."""
@@ -68,6 +78,14 @@ class Link:
             self._away.discard(collar_id)
             if not self._away:
                 log.info("broker.back", host=self.broker.host, port=self.broker.port)
+
+    def _tell(self) -> None:
+        """Wake those who wait for their next try: not each of thousands tells all others."""
+        now_s = time.monotonic()
+        if self._recovered_s is None or now_s - self._recovered_s >= RECONNECT_S:
+            self.recoveries, self._recovered_s = self.recoveries + 1, now_s
+            for each in self.resting:
+                each.set()
 
     def note_refused(self, collar_id: str, reasons: Sequence[str], now_s: float) -> None:
         """Count what the gateway refused of a collar; said once a minute at most, of all."""

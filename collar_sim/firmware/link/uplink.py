@@ -72,6 +72,8 @@ class Uplink:
         self._is_on = True
         self._tries = 0
         """Sessions in vain since the last one that lasted."""
+        self._found_s: float | None = None
+        """When the last try led to a session; None: it did not."""
         self._all_alone = False
         """The gateway of this session could not open a batch."""
 
@@ -117,7 +119,7 @@ class Uplink:
     async def run(self) -> None:
         """Stay connected until told to leave."""
         while not self._leaving:
-            began_s = time.monotonic()
+            self._found_s = None
             try:
                 if self._is_on:
                     async with self._session() as session:
@@ -127,9 +129,17 @@ class Uplink:
             except Exception as error:  # one collar's trouble is not the fleet's
                 self._note_lost(repr(error))
                 log.exception("collar.failed", collar_id=self._collar.collar_id)
-            lasted = time.monotonic() - began_s >= STABLE_S
-            self._tries = 0 if lasted else min(self._tries + 1, 8)
+            self._judge()
             await self._rest()
+
+    def _judge(self) -> None:
+        """Whether that was a session; to wait in vain for a broker's word is none."""
+        if self._found_s is not None and time.monotonic() - self._found_s >= STABLE_S:
+            self._tries = 0
+            return
+        self._tries = min(self._tries + 1, 8)
+        if self._found_s is not None and self._is_on and not self._leaving:
+            self._link.broke_off()
 
     def _note_lost(self, reason: str) -> None:
         if self._is_on:
@@ -184,6 +194,7 @@ class Uplink:
         if not self._is_on:  # the power went while we were connecting
             session.abort()
             return
+        self._found_s = time.monotonic()
         self._link.found(collar_id)
         self._collar.clock.is_set = True  # the network says what time it is
         self._session_now = session
@@ -196,6 +207,7 @@ class Uplink:
         self._announce(session)
         hearing = asyncio.create_task(self._hear(session), name=f"hear-{collar_id}")
         hearing.add_done_callback(lambda _: self._wake.set())
+        lasting = asyncio.get_running_loop().call_later(STABLE_S, self._link.lasted)
         try:
             while not self._leaving:
                 if hearing.done():
@@ -207,6 +219,7 @@ class Uplink:
                         await self._wake.wait()
         finally:
             self._session_now = None
+            lasting.cancel()
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
 
