@@ -23,7 +23,7 @@ from cloud.models.release_key import ReleaseKey
 from gateway.wire.release import ModelRefusal, WrongRelease
 from gateway.wire.uplink import ModelPackage
 from plugins.sdk.errors import ModelRefused
-from plugins.sdk.golden import require_agreement
+from plugins.sdk.golden import output_step, require_agreement
 from plugins.sdk.manifest import COLLAR_BUDGET, Place
 from plugins.sdk.package import admitted
 
@@ -112,7 +112,8 @@ def require_sound(given: ModelPackage, key: ReleaseKey) -> None:
     except ModelRefused as error:
         raise WrongRelease(ModelRefusal.NOT_ADMITTED, str(error)) from None
     try:
-        require_agreement(release.golden, golden_answers(model, canonical))
+        answers = golden_answers(model, canonical)
+        require_agreement(release.golden, answers, output_step(canonical))
     except ModelRefused as error:
         raise WrongRelease(ModelRefusal.SELF_TEST_FAILED, str(error)) from None
 

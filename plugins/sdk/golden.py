@@ -4,7 +4,10 @@ Where a model is made, its answers to these windows are written down and signed;
 model it received the same, on its own interpreter, before it trusts it with an animal.
 """
 
+from typing import Any
+
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from plugins.sdk.errors import ModelRefused
@@ -12,9 +15,9 @@ from plugins.sdk.errors import ModelRefused
 FloatArray = NDArray[np.float32]
 
 WINDOWS = 8
-TOLERANCE = 0.08
-"""Of the largest answer, of which an int8 step is one or two hundredths: interpreters differ by a
-step or two, a broken model by far more."""
+TOLERANCE = 0.08  # of a score: interpreters differ by a few int8 steps, a broken model by far more
+STEPS = 2.5
+"""Of what is coarser, as a reconstruction: they differ by one or two, and float16 rounds."""
 _CHANNELS = np.arange(6)
 
 
@@ -48,8 +51,20 @@ def packed(answers: FloatArray) -> bytes:
     return np.asarray(answers, "<f2").tobytes()
 
 
-def require_agreement(expected: bytes, answers: FloatArray) -> None:
+def output_step(canonical: bytes) -> float:
+    """How far two neighbouring answers of an admitted model lie apart; 0 where it has no grid."""
+    graph: Any = schema.Model.GetRootAs(canonical, 0).Subgraphs(0)
+    grid = graph.Tensors(graph.Outputs(0)).Quantization()
+    return float(grid.Scale(0)) if grid is not None and grid.ScaleLength() else 0.0
+
+
+def require_agreement(expected: bytes, answers: FloatArray, step: float) -> None:
     """Check a model's outputs against what was signed.
+
+    Args:
+        expected: As `packed` gave them.
+        answers: Shape (8, outputs).
+        step: Of the model's output, see `output_step`.
 
     Raises:
         ModelRefused: They differ by more than interpreters do.
@@ -57,7 +72,6 @@ def require_agreement(expected: bytes, answers: FloatArray) -> None:
     if len(expected) != 2 * answers.size:
         raise ModelRefused(f"{answers.size} answers, {len(expected) // 2} were signed")
     signed = np.frombuffer(expected, "<f2").reshape(answers.shape).astype(np.float32)
-    largest = np.max(np.abs(signed), initial=1.0)  # a score; reconstructions reach far beyond
-    worst = float(np.max(np.abs(signed - answers), initial=0.0) / largest)
-    if not worst <= TOLERANCE:  # a NaN is no agreement
-        raise ModelRefused(f"an answer is {worst:.2f} of the largest away from the signed one")
+    worst = float(np.max(np.abs(signed - answers), initial=0.0))
+    if not worst <= max(TOLERANCE, STEPS * step):  # a NaN is no agreement
+        raise ModelRefused(f"an answer of the self-test is {worst:.2f} away from the signed one")

@@ -29,7 +29,7 @@ from cloud.training.retrain import retrain
 from collar_sim.firmware.models.classifier import LiteRtClassifier, MicroClassifier, micro_available
 from gateway.wire.topics import Kind
 from gateway.wire.uplink import ModelPackage, OwnerLabel, unpack_body
-from plugins.sdk.golden import golden_windows, require_agreement
+from plugins.sdk.golden import golden_windows, output_step, require_agreement
 from plugins.sdk.manifest import Manifest, Model, Place
 from plugins.sdk.package import Package, admitted
 from tests.system.cloud_kit import Cloud, Device, Home, open_cloud, settings_for
@@ -327,7 +327,8 @@ def require_runs_on_a_collar(package: ModelPackage, cloud: Cloud) -> None:
     loaded = Package(Path(), manifest, canonical)
     windows = golden_windows(manifest.model.samples, manifest.model.rate_hz)
     for engine in (LiteRtClassifier, *([MicroClassifier] if micro_available() else [])):
-        require_agreement(package.release.golden, engine(loaded).predict(windows))
+        answers = engine(loaded).predict(windows)
+        require_agreement(package.release.golden, answers, output_step(canonical))
 
 
 async def test_a_model_that_learned_from_mistakes_is_refused_and_stays_to_be_seen(

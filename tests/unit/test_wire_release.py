@@ -6,8 +6,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.wire.release import ModelRefusal, Release, WrongRelease, version_order
 from plugins.sdk.behaviours import Behaviour
 from plugins.sdk.errors import ModelRefused
-from plugins.sdk.golden import golden_windows, packed, require_agreement
+from plugins.sdk.golden import golden_windows, output_step, packed, require_agreement
 from plugins.sdk.manifest import Manifest, Model, Place, Task
+from tests.releases import raw_of
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
@@ -78,18 +79,23 @@ def test_the_golden_windows_are_the_same_everywhere_and_differ_among_each_other(
     assert len({window.tobytes() for window in windows}) == len(windows)
 
 
-def test_the_self_test_bears_a_few_int8_steps_and_nothing_more() -> None:
-    answers = np.full((8, 4), 0.25, np.float32)
+@pytest.mark.parametrize(
+    ("slot", "borne", "refused"),
+    [("activity", 6, 24), ("anomaly", 2, 3)],  # a score's step is a fine one
+)
+def test_the_self_test_bears_a_few_int8_steps_and_nothing_more(
+    slot: str, borne: int, refused: int
+) -> None:
+    step = output_step(raw_of(slot))
+    answers = np.linspace(-57, 46, 8 * 36).round().astype(np.float32).reshape(8, 36) * step
     signed = packed(answers)
-    require_agreement(signed, answers + 3 / 256)
-    reconstructed = np.linspace(-6.6, 5.3, 288, dtype=np.float32).reshape(8, 36)
-    step = 0.1146  # of the shipped anomaly model's output
-    require_agreement(packed(reconstructed), reconstructed + 2 * step)
+    for away in (borne * step, -borne * step):
+        require_agreement(signed, answers + np.float32(away), step)
+    off = answers.copy()
+    off[3, 7] += refused * step  # one is enough, and how large the others are does not matter
     with pytest.raises(ModelRefused, match="away from the signed"):
-        require_agreement(packed(reconstructed), reconstructed + 6 * step)
-    with pytest.raises(ModelRefused, match="away from the signed"):
-        require_agreement(signed, answers + 0.2)
+        require_agreement(signed, off, step)
     with pytest.raises(ModelRefused):
-        require_agreement(signed, np.full((8, 4), np.nan, np.float32))
+        require_agreement(signed, np.full_like(answers, np.nan), step)
     with pytest.raises(ModelRefused, match="were signed"):
-        require_agreement(signed, answers[:, :3])
+        require_agreement(signed, answers[:, :3], step)

@@ -13,7 +13,7 @@ import msgspec
 from collar_sim.firmware.models.slots import TASKS, Engine, LoadedModel, ModelSlots, load_models
 from gateway.wire.release import ModelRefusal, Release, WrongRelease
 from plugins.sdk.errors import ModelMisfit, ModelRefused, ModelTooLarge
-from plugins.sdk.golden import golden_windows, require_agreement
+from plugins.sdk.golden import golden_windows, output_step, require_agreement
 from plugins.sdk.manifest import Manifest
 from plugins.sdk.package import Package, admitted
 
@@ -104,7 +104,8 @@ def _judge(release: Release, model: bytes, engine: Engine) -> LoadedModel:
         raise WrongRelease(ModelRefusal.NOT_ADMITTED, str(error)) from error
     try:
         windows = golden_windows(described.samples, described.rate_hz)
-        require_agreement(release.golden, loaded.classifier.predict(windows))
+        answers = loaded.classifier.predict(windows)
+        require_agreement(release.golden, answers, output_step(canonical))
     except (ModelRefused, RuntimeError, ValueError) as error:  # interpreters raise the last two
         raise WrongRelease(ModelRefusal.SELF_TEST_FAILED, str(error)) from error
     return loaded
