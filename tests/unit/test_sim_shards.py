@@ -123,22 +123,42 @@ def test_a_dead_part_counts_but_sets_no_pace():
     assert (both.published, both.is_live, both.real_time_factor) == (2, True, 1.0)
 
 
-def test_a_fleet_that_fell_in_step_is_judged_from_there(monkeypatch: pytest.MonkeyPatch):
+CATCHING_UP = [(0.0, 0.0), (20.0, 20.0), (21.0, 0.5), (24.0, 3.5), (40.0, 20.0)]
+"""When something is reached, and how late; for a moment, once a minute is made, it is not."""
+
+
+@pytest.mark.parametrize(
+    ("speed", "reached", "max_lag_s", "factor"),
+    [
+        (10.0, CATCHING_UP[:2], 20.0, 0.0),
+        (10.0, [*CATCHING_UP[:2], (21.0, 1.0), (31.0, 2.0), (41.0, 1.5)], 2.0, 10.0 * 19.5 / 20),
+        (1.0, CATCHING_UP[:3], 20.0, 20.5 / 21),  # it ends as it falls in step
+        (1.0, [*CATCHING_UP[:3], (31.0, 1.5)], 1.5, 9 / 10),  # and soon after
+        (1.0, CATCHING_UP, 20.0, 20 / 40),
+        (1.0, [*CATCHING_UP, (41.0, 1.0), (80.0, 2.0)], 20.0, 78 / 80),
+        (1.0, [*CATCHING_UP, (41.0, 1.0), (81.0, 2.0), (103.0, 1.0)], 2.0, 62 / 62),
+        (1.0, [*CATCHING_UP, (41.0, 1.0), (102.0, 2.0), (104.0, 4.0)], 4.0, 60 / 63),
+    ],
+)
+def test_a_fleet_is_judged_from_where_it_fell_in_step_for_a_whole_minute(
+    monkeypatch: pytest.MonkeyPatch,
+    speed: float,
+    reached: list[tuple[float, float]],
+    max_lag_s: float,
+    factor: float,
+):
     start_at = datetime(2026, 5, 1, 8, tzinfo=UTC)
-    clock = SimClock.starting(start_at, 10.0)
+    clock = SimClock.starting(start_at, speed)
     passed_s = 0.0
     monkeypatch.setattr("collar_sim.pace.time.monotonic", lambda: passed_s)
     monkeypatch.setattr(
         SimClock, "now", lambda self: self.sim_at + timedelta(seconds=passed_s) * self.speed
     )
     pace = Pace(clock)
-    for passed_s, late_s in ((0.0, 0.0), (20.0, 20.0)):  # the first minute is being made
-        pace.reached(start_at + timedelta(seconds=passed_s - late_s) * clock.speed)
-    assert pace.max_lag_s == 20.0
-    for passed_s, late_s in ((21.0, 1.0), (31.0, 2.0), (41.0, 1.5)):
-        pace.reached(start_at + timedelta(seconds=passed_s - late_s) * clock.speed)
-    assert (pace.lag_s, pace.max_lag_s) == (1.5, 2.0)
-    assert pace.real_time_factor == pytest.approx(10.0 * 19.5 / 20)
+    for passed_s, late_s in reached:
+        pace.reached(start_at + timedelta(seconds=passed_s - late_s) * speed)
+    assert (pace.lag_s, pace.max_lag_s) == (reached[-1][1], max_lag_s)
+    assert pace.real_time_factor == pytest.approx(factor)
 
 
 def worker(folder: Path, returncode: int, left: bytes | None) -> Worker:
