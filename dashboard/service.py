@@ -1,6 +1,7 @@
 """One HTTP service as the dashboard asks it: limits on time and size, and errors in sentences."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dashboard.settings import LOOPBACK
 
+DROPPED = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError)
 MAX_BYTES = 32 * 2**20  # a day of every pet is far below
 
 T = TypeVar("T")
@@ -60,10 +62,19 @@ class Service:
             Unreachable: There is nothing to talk to, or it talks nonsense.
             TooMuch: Its answer does not end.
         """
+        request = self._http.build_request(
+            method, f"{self.url}{path}", headers=dict(headers), params=params, json=body
+        )
         try:
-            with self._http.stream(
-                method, f"{self.url}{path}", headers=dict(headers), params=params, json=body
-            ) as answer:
+            return self._answer(request)
+        except Unreachable as error:
+            if method != "GET" or not isinstance(error.__cause__, DROPPED):
+                raise
+        return self._answer(request)  # a kept connection, closed by the other end meanwhile
+
+    def _answer(self, request: httpx2.Request) -> httpx2.Response:
+        try:
+            with closing(self._http.send(request, stream=True)) as answer:
                 content = bytearray()
                 for piece in answer.iter_bytes():
                     content += piece

@@ -176,8 +176,8 @@ class Watch:
         ):
             # an epoch is of an hour at most, and counts from its beginning
             epochs = self.gateway.epochs(pet.pet_id, now - DAY - HOUR)
-            self._events[pet.pet_id] = self.gateway.events(pet.pet_id, now - DAY)
             self._days[pet.pet_id] = Kept(epochs, pet.behaviour_at, now)
+            self._events[pet.pet_id] = self.gateway.events(pet.pet_id, now - DAY)
         said = self._said.get(pet.pet_id)
         if said is None or now - said.asked_at >= DAY_REST:
             corrections: list[Correction] | None

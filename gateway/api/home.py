@@ -1,7 +1,7 @@
 """The home itself: how its gateway is, its zones, its secrets, and who lives there."""
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Request
@@ -120,6 +120,13 @@ async def refresh(request: Request, household: HouseholdDep) -> dict[str, int]:
     return {"version": household.registry.version}
 
 
+def _unjudged(db: sqlite3.Connection, plugins: Iterable[str]) -> int:
+    """What the plugin that is furthest behind has before it; one that never judged, everything."""
+    last = db.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()[0]
+    seen = dict(db.execute("SELECT plugin_id, message_id FROM plugin_cursor").fetchall())
+    return max((last - seen.get(each, 0) for each in plugins), default=0)
+
+
 def _status(db: sqlite3.Connection, household: Household, plugins: dict[str, str]) -> StatusView:
     return StatusView(
         site=household.registry.site,
@@ -129,11 +136,7 @@ def _status(db: sqlite3.Connection, household: Household, plugins: dict[str, str
         stored=db.execute("SELECT count(*) FROM message").fetchone()[0],
         queued={stream: queued for stream, (queued, _) in lag_by_stream(db).items()},
         undecided=db.execute("SELECT count(*) FROM message WHERE decided = 0").fetchone()[0],
-        unjudged=db.execute(
-            """SELECT coalesce(max((SELECT max(id) FROM message) - message_id), 0)
-               FROM plugin_cursor"""
-        ).fetchone()[0]
-        or 0,
+        unjudged=_unjudged(db, plugins),
         lost=int(db.execute("SELECT total(lost) FROM contiguity").fetchone()[0]),
         labels_queued=count_queued(db),
         deliveries_open=count_open(db),

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import app
 from dashboard.house import open_house
 from dashboard.reader import COOKIE
-from gateway.wire.messages import ActivityEpoch
+from gateway.wire.messages import ActivityEpoch, Event
 from gateway.wire.topics import Kind
 from gateway.wire.uplink import EnrolledCollar
 from tests.system.dashboard_kit import (
@@ -26,6 +26,7 @@ from tests.system.dashboard_kit import (
     a_day,
     deliver,
     draw_zone,
+    eventually,
     running_household,
 )
 from tests.system.home import SITE, Home, running_home
@@ -60,6 +61,13 @@ async def until(page: AppTest, holds: Callable[[str], bool]) -> str:
             await asyncio.sleep(0.2)
             words = await rerun(page)
     return words
+
+
+def has_taken_all_in(home: Home) -> bool:
+    """Whether nobody in the gateway is still to read what it stored."""
+    with home.api as api:
+        status = api.get("/v1/status").json()
+    return status["unjudged"] == status["undecided"] == 0
 
 
 def surroundings(monkeypatch: pytest.MonkeyPatch, env: dict[str, str]) -> None:
@@ -160,14 +168,27 @@ class TestToday:
 
     async def test_what_fails_for_one_pet_hides_no_other(self, home: Home, page: AppTest) -> None:
         now = datetime.now(UTC)
-        await deliver(home, *(a_day(each, now, away=False, hours=1) for each in ("c1", "c2")))
+        days = [a_day(each, now, away=False, hours=1) for each in ("c1", "c2")]
+        noticed = Event(
+            **{"collar_id": "c2", "boot": 1, "seq": len(days[1].messages), "observed_at": now},
+            name="scratch",
+            confidence=0.9,
+        )
+        days[1].messages.append((Kind.EVENT, noticed))
+        await deliver(home, *days)
+        await eventually(lambda: has_taken_all_in(home))  # who reads what is spoilt now would fail
         assert "could not be read" not in await rerun(page)
-        await home.execute("UPDATE message SET payload = x'00' WHERE collar_id = 'c2' AND seq = 5")
+        spoil = "UPDATE message SET payload = x'00' WHERE collar_id = 'c2'"
+        await home.execute(f"{spoil} AND kind = 'event'")
+        words = await rerun(signed_in(AppTest.from_file(app.__file__, default_timeout=60)))
+        assert words.count("The last day could not be read") == 1
+        assert words.count('"pm-legend"') == 2, "what could be read is shown"
+        await home.execute(f"{spoil} AND seq = 5")
         other = signed_in(AppTest.from_file(app.__file__, default_timeout=60))
         words = await rerun(other)
         assert words.count("The last day could not be read") == 1
         assert words.count("Walking") >= 2  # in the head and the legend of the other
-        await home.execute("UPDATE message SET payload = x'00' WHERE collar_id = 'c2'")
+        await home.execute(spoil)
         words = await rerun(other)
         assert words.count("Nothing heard yet") == 1
 
