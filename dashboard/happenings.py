@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from itertools import takewhile
 
 from dashboard.answers import Event
 from dashboard.words import clock_time, duration
@@ -31,13 +32,17 @@ def happenings(events: Sequence[Event], zone: tzinfo, now: datetime) -> list[Hap
         zone: Of the reader's clock.
         now: Aware.
     """
-    latest = {event.name: event for event in events if event.observed_at <= now}
+    past = [event for event in events if event.observed_at <= now]
+    latest = {event.name: event for event in past}
     found: list[Happening] = []
     if (fault := latest.get(SENSOR_FAULT)) is not None:
-        at = clock_time(fault.observed_at, zone, now)
-        if not fault.duration_s:  # it says so again, with how long it took, once it is whole
-            found.append(Happening("sensors_off", "Motion sensor fails", f"since {at}", NO_SENSOR))
+        if not fault.duration_s:  # it says so daily, and with how long it took once it is whole
+            said = [event for event in reversed(past) if event.name == SENSOR_FAULT]
+            *_, first = takewhile(lambda event: not event.duration_s, said)
+            since = f"at least since {clock_time(first.observed_at, zone, now)}"
+            found.append(Happening("sensors_off", "Motion sensor fails", since, NO_SENSOR))
         else:
+            at = clock_time(fault.observed_at, zone, now)
             text = f"Motion sensor failed for {duration(fault.duration_s)}"
             found.append(Happening("sensors", text, f"whole again since {at}", NO_SENSOR))
     if (itch := latest.get(ITCH)) is not None and now - itch.observed_at < RECENT:

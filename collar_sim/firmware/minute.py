@@ -16,8 +16,8 @@ from plugins.sdk.behaviours import Behaviour
 
 MINUTE = timedelta(minutes=1)
 SENSOR_FAULT = "sensor_fault"
-"""The event that says that the motion sensor broke, and, with how long it lasted, that it is whole
-again. Between them, seconds are ``unsure``."""
+"""The event that says that the motion sensor broke, daily that it still is, and, with how long it
+lasted, that it is whole again. Until then, seconds are ``unsure``."""
 
 
 class ImuMinute(Protocol):

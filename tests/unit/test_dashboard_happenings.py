@@ -19,19 +19,23 @@ def event(name: str, hours_ago: float, duration_s: float = 0.0) -> Event:
     ("events", "told"),
     [
         ([], []),
-        ([event("sensor_fault", 2)], [("Motion sensor fails", "since 10:00")]),
+        ([event("sensor_fault", 2)], [("Motion sensor fails", "at least since 10:00")]),
         (
             [event("sensor_fault", 2), event("sensor_fault", 1, 1_800.0)],
             [("Motion sensor failed for 30 min", "whole again since 11:00")],
         ),
         (
             [event("sensor_fault", 3, 60.0), event("sensor_fault", 0.5)],
-            [("Motion sensor fails", "since 11:30")],
+            [("Motion sensor fails", "at least since 11:30")],
+        ),
+        (  # of days: it says so daily
+            [event("sensor_fault", 23.5), event("sensor_fault", 0.5)],
+            [("Motion sensor fails", "at least since Tue 30 Jun 12:30")],
         ),
         (
             [event("itch", 1, 240.0), event("sensor_fault", 2)],
             [
-                ("Motion sensor fails", "since 10:00"),
+                ("Motion sensor fails", "at least since 10:00"),
                 ("Scratches much more than healthy pets do", "noticed 11:00"),
             ],
         ),

@@ -142,6 +142,18 @@ class TestSensor:
         ]
         assert [lasted_s for _, lasted_s in told] == [0.0, 118.0]
 
+    def test_a_fault_that_stays_is_said_once_a_day(self) -> None:
+        watch, on = SensorWatch(), np.ones(60, np.bool_)
+        days = [AT + timedelta(minutes=n) for n in range(3 * 24 * 60)]
+        told = [at for day in days for at, lasted_s in watch.minute(~on, on, day) if not lasted_s]
+        assert told[0] == AT + timedelta(seconds=1)
+        looks = [AT + timedelta(hours=h) for h in range(1, 72)]
+        for look in looks:
+            assert any(look - timedelta(days=1) < at <= look for at in told)
+        assert len(told) == 4
+        again = watch.minute(on, on, AT + timedelta(days=3))
+        assert [lasted_s for _, lasted_s in again] == [3 * 86_400.0]
+
     def test_raw_windows_hold_no_second_that_cannot_be_believed(self) -> None:
         one = wearer(1, Fault(kind=FaultKind.IMU_NAN, after_s=0, for_s=30))
         one.collar.windows_per_hour = 3_600

@@ -14,9 +14,10 @@ from collar_sim.firmware.sensing.epochs import RATE_HZ, FloatArray
 
 BoolArray = NDArray[np.bool_]
 
-WHOLE_AGAIN = timedelta(
-    seconds=30
-)  # without a fault, so that a loose contact is one fault and not a hundred
+WHOLE_AGAIN = timedelta(seconds=30)
+"""Without a fault, so that a loose contact is one fault and not a hundred."""
+SAID_AGAIN = timedelta(hours=23)
+"""While it is broken, so that who looks at one day always finds it."""
 ACCELERATION = slice(0, 3)
 """Axes that are watched for being stuck: their noise is some steps of their grid, so that 25 equal
 samples are rarer than one in 10^9. The gyroscope's noise is below its step: at rest it repeats."""
@@ -81,16 +82,17 @@ def without(imu: FloatArray, sound: BoolArray) -> FloatArray:
 
 
 class SensorWatch:
-    """Notices once that the sensor broke, and once that it is whole again."""
+    """Notices that the sensor broke, once a day that it still is, and once that it is whole."""
 
     def __init__(self) -> None:
         self._broke_at: datetime | None = None
+        self._said_at: datetime | None = None
         self._last_at: datetime | None = None
 
     def minute(
         self, sound: BoolArray, sampled: BoolArray, start_at: datetime
     ) -> list[tuple[datetime, float]]:
-        """When something is to be said, and how long the fault lasted by then: 0 as it begins.
+        """When something is to be said, and how long the fault lasted: 0 as long as it does.
 
         Args:
             sound: Shape (60,), as `sound_seconds` gives them.
@@ -104,13 +106,14 @@ class SensorWatch:
             at = start_at + timedelta(seconds=second)
             end_at = at + timedelta(seconds=1)
             if not sound[second]:
-                if self._broke_at is None:
-                    self._broke_at = at
+                self._broke_at = self._broke_at or at
+                if self._said_at is None or end_at - self._said_at >= SAID_AGAIN:
+                    self._said_at = end_at
                     said.append((end_at, 0.0))
                 self._last_at = end_at
                 continue
             broke_at, last_at = self._broke_at, self._last_at
             if broke_at and last_at and end_at - last_at >= WHOLE_AGAIN:
                 said.append((end_at, (last_at - broke_at).total_seconds()))
-                self._broke_at = self._last_at = None
+                self._broke_at = self._said_at = self._last_at = None
         return said
