@@ -1,8 +1,9 @@
 """The consent filter: decides, message by message, what may enter the outbox.
 
 A message waits until its proof is complete: a collar that seals is waited for, one that does not
-is decided at once. Without an active grant nothing enters; what enters is only what the grant
-names, at the precision it names. Everything stays readable at home either way.
+is decided at once, unless only its boot can bear its date out, and may still tell the time. What is
+borne out even later is decided again. Without an active grant nothing enters; what enters is only
+what the grant names, at the precision it names. Everything stays readable at home either way.
 """
 
 import sqlite3
@@ -31,6 +32,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 SEAL_WAIT_S = 3_600.0  # a collar that promised a seal and did not send it is not waited for longer
 SWEEP_LIMIT = 2_000  # messages decided in one transaction
 MAX_SEALED = 2_000  # messages under one seal: it goes up whole, beside as many of other collars
+_CLAIM = "m.basis = 2 AND m.kind IN ('epoch', 'fix', 'event', 'window')"  # Basis.CLAIM
 NO_SECRET = bytes(32)  # salts of unsealed messages prove nothing, so they need hide nothing
 
 
@@ -65,12 +67,13 @@ class ConsentFilter:
     def _decide_some(self, db: sqlite3.Connection) -> tuple[int, int]:
         now = datetime.now(UTC)
         decided = queued = 0
-        for row in _ready_seals(db):
+        waited_us = to_us(now) - int(self._seal_wait_s * 1e6)
+        for row in _ready_seals(db, waited_us):
             messages, entered = self._decide_seal(db, row, now)
             decided, queued = decided + messages, queued + entered
             if decided >= SWEEP_LIMIT:
                 return decided, queued
-        alone = _alone(db, to_us(now) - int(self._seal_wait_s * 1e6), SWEEP_LIMIT - decided)
+        alone = _alone(db, waited_us, SWEEP_LIMIT - decided)
         return decided + len(alone), queued + self._decide(db, alone, None, now)
 
     def _decide_seal(
@@ -170,12 +173,17 @@ class ConsentFilter:
         )
 
 
-def _ready_seals(db: sqlite3.Connection) -> Iterable[sqlite3.Row]:
-    """Undecided seals whose whole batch is held, or will never be."""
+def _ready_seals(db: sqlite3.Connection, waited_us: int) -> Iterable[sqlite3.Row]:
+    """Undecided seals whose whole batch is held, or will never be, and dated as well as may be."""
     return db.execute(
-        """SELECT m.* FROM message m JOIN contiguity c USING (collar_id)
+        f"""SELECT m.* FROM message m JOIN contiguity c USING (collar_id)
            WHERE m.decided = 0 AND m.kind = 'seal'
-             AND (c.next_boot, c.next_seq) > (m.boot, m.seq) ORDER BY m.id"""
+             AND (c.next_boot, c.next_seq) > (m.boot, m.seq)
+             AND (m.received_us < ? OR NOT EXISTS (
+                 SELECT 1 FROM message d WHERE (d.collar_id, d.boot) = (m.collar_id, m.boot)
+                 AND d.basis < 4 AND d.decided = 0 AND {_CLAIM.replace("m.", "d.")}))
+           ORDER BY m.id""",
+        (waited_us,),
     ).fetchall()
 
 
@@ -185,11 +193,11 @@ def _alone(db: sqlite3.Connection, waited_us: int, limit: int) -> list[sqlite3.R
     Only what is held without a gap, so that the birth, which may promise seals, has been seen.
     """
     return db.execute(
-        """SELECT m.* FROM message m JOIN contiguity c USING (collar_id)
+        f"""SELECT m.* FROM message m JOIN contiguity c USING (collar_id)
            LEFT JOIN sealing_boot s USING (collar_id, boot)
            WHERE m.decided = 0 AND m.kind != 'seal'
              AND (m.received_us < ? OR (c.next_boot, c.next_seq) > (m.boot, m.seq)
-                  AND (s.boot IS NULL OR c.next_boot > m.boot))
+                  AND NOT ifnull({_CLAIM}, FALSE) AND (s.boot IS NULL OR c.next_boot > m.boot))
            ORDER BY m.id LIMIT ?""",
         (waited_us, limit),
     ).fetchall()

@@ -158,6 +158,8 @@ class Gateway:
                 async with asyncio.timeout(30):  # promised seals run out of time unannounced
                     await self._undecided.wait()
             self._undecided.clear()
+            if await self._ingest.refile():
+                self._undecided.set()
             if await self._consent.decide() and self.sync is not None:
                 self.sync.wake.set()
             await asyncio.sleep(DECIDE_S)

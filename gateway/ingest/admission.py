@@ -1,5 +1,6 @@
 """What of a list of deliveries may come in: valid messages of enrolled collars; else, why not."""
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -8,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from gateway.ingest.dating import FUTURE, OWN, Basis, Dating, Filed
+from gateway.ingest.dating import FUTURE, OWN
 from gateway.ingest.rejected import KEPT_TOPIC, Refused
 from gateway.registry import Household
 from gateway.wire.batch import opened
@@ -31,8 +32,6 @@ class Admitted:
     delivery: Delivery
     topic: Topic
     message: Message
-    filed: Filed
-    """When it was observed, as far as is known; see `Dating`."""
     extra: dict[str, Any] | None
     content_type: str
 
@@ -58,8 +57,6 @@ class Sorted:
     received_at: datetime
     deliveries: list[Delivery] = field(default_factory=list[Delivery])
     admitted: list[Admitted] = field(default_factory=list[Admitted])
-    undated: list[Admitted] = field(default_factory=list[Admitted])
-    """Those of them whose collar's clock may be wrong."""
     refused: list[Refused] = field(default_factory=list[Refused])
     statuses: list[Status] = field(default_factory=list[Status])
     heard: Heard = field(default_factory=Heard)
@@ -80,9 +77,8 @@ Admit = Callable[[Sorted, Delivery, Topic], None]
 class Admission:
     """Judges what arrives. No message can end it: what fails unforeseen is refused, and logged."""
 
-    def __init__(self, household: Household, dating: Dating) -> None:
+    def __init__(self, household: Household) -> None:
         self._household = household
-        self._dating = dating
         self._warned: dict[RejectReason, float] = {}
 
     def judge(self, deliveries: list[Delivery], received_at: datetime) -> Sorted:
@@ -93,8 +89,6 @@ class Admission:
                 break  # a packet may hold hundreds
             judged.deliveries.append(delivery)
             self._sort(judged, delivery, self._admit_packet)
-        for each in judged.undated:  # now that all is heard
-            each.filed = self._file(each, received_at)
         return judged
 
     def refuse(self, delivery: Delivery, topic: Topic | None, error: Rejected) -> Refused:
@@ -106,7 +100,12 @@ class Admission:
             collar_id = None
         key = None
         if topic is None or topic.kind not in UNKEYED_KINDS:
-            key = salvage_key(delivery.payload, delivery.content_type, collar_id)
+            try:
+                key = salvage_key(delivery.payload, delivery.content_type, collar_id)
+            except Exception as failed:  # it is refused already: only its key stays unknown
+                if not is_of_a_message(failed):
+                    raise
+                log.exception("message.failed", topic=delivery.topic[:KEPT_TOPIC])
         self._warn(delivery.topic[:KEPT_TOPIC], error)  # a topic may have 64 kB
         return Refused(delivery, collar_id, key, error.reason, error.detail)
 
@@ -118,6 +117,8 @@ class Admission:
         except Rejected as error:
             why = error
         except Exception as error:  # one message must not end the others
+            if not is_of_a_message(error):
+                raise
             log.exception("message.failed", topic=delivery.topic[:KEPT_TOPIC])
             why = failure(error)
         judged.refused.append(self.refuse(delivery, topic, why))
@@ -165,26 +166,13 @@ class Admission:
         message: Message,
         extra: dict[str, Any] | None,
     ) -> None:
-        is_own = message.clock in OWN
-        if not is_own and message.observed_at > judged.received_at + FUTURE:
+        if message.clock not in OWN and message.observed_at > judged.received_at + FUTURE:
             at = message.observed_at.isoformat()
             raise Rejected(RejectReason.FUTURE_DATED, f"observed_at {at} is ahead of us")
         if not delivery.retained:  # that is of another day, perhaps of another life
             judged.heard.spoke.add(topic.collar_id)
-            self._dating.hear(message, judged.received_at)
         form = content_type_of(delivery.payload, delivery.content_type)
-        filed = Filed(message.observed_at, Basis.CLOCK)
-        admitted = Admitted(delivery, topic, message, filed, extra, form)
-        judged.admitted.append(admitted)
-        if is_own:
-            judged.undated.append(admitted)
-
-    def _file(self, each: Admitted, received_at: datetime) -> Filed:
-        try:
-            return self._dating.file(each.message, received_at, each.delivery.sent_at)
-        except Exception:  # as above
-            log.exception("message.undated", topic=str(each.topic))
-            return Filed(received_at, Basis.ARRIVAL)
+        judged.admitted.append(Admitted(delivery, topic, message, extra, form))
 
     def _warn(self, topic: str, error: Rejected) -> None:
         """Log a refusal, but not each of a flood: the table and the metrics hold them all."""
@@ -197,3 +185,10 @@ class Admission:
 def failure(error: Exception) -> Rejected:
     """The refusal of a message that failed where none should."""
     return Rejected(RejectReason.INVALID, f"it failed here: {type(error).__name__}")
+
+
+def is_of_a_message(error: Exception) -> bool:
+    """Whether a message can be at fault, and not the store or the machine."""
+    if isinstance(error, sqlite3.Error):
+        return isinstance(error, sqlite3.IntegrityError | sqlite3.DataError)
+    return not isinstance(error, OSError | MemoryError)

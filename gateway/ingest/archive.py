@@ -9,7 +9,7 @@ from msgspec import structs
 
 from gateway.downlink import Downlink
 from gateway.ingest.admission import Admitted, Heard, Sorted
-from gateway.ingest.dating import Dating
+from gateway.ingest.dating import Dating, Filed
 from gateway.ingest.filing import keep_boots, kept_boots, refile
 from gateway.ingest.rejected import Refused, keep_refused, was_refused
 from gateway.ingest.runs import Runs, previous_of
@@ -21,6 +21,8 @@ from gateway.store.store import count
 from gateway.wire.codec import digest, salvage_previous
 from gateway.wire.errors import RejectReason
 from gateway.wire.messages import Birth, Key, Message, Presence, Slots, Status
+
+REFILED = 1_000  # messages a commit at most that are filed anew; the next ones go on
 
 Outcome = tuple[set[str], list[Refused]]
 """Collars that are to be told where they stand, and what was refused."""
@@ -39,6 +41,8 @@ class Archive:
         self._dating = dating
         self._downlink = downlink
         self._runs = Runs()
+        self._to_refile: dict[tuple[str, int], int] = {}
+        """Boots that were told when they began, and the id up to which they are filed anew."""
 
     def load(self, db: sqlite3.Connection) -> None:
         """Remember what is stored, and nothing else."""
@@ -51,7 +55,9 @@ class Archive:
             if row is not None:
                 self._downlink.forms[collar_id] = row["content_type"]
         self._runs.load(db, self._household.registry.site)
-        self._dating.restore(kept_boots(db))
+        kept = list(kept_boots(db))
+        self._dating.restore(kept)
+        self._to_refile = {(collar_id, boot): 0 for collar_id, boot, _ in kept}
 
     def acked(self, collar_id: str) -> Key | None:
         """Up to where a collar may forget."""
@@ -60,25 +66,39 @@ class Archive:
     def commit(self, db: sqlite3.Connection, judged: Sorted) -> Outcome:
         """Store what was admitted, and keep what was refused: one transaction."""
         received_us = to_us(judged.received_at)
-        fresh, seen = list[Admitted](), list[Admitted]()
+        new, again = dict[tuple[str, Key], Admitted](), list[Admitted]()
         for each in judged.admitted:
-            (fresh if self._take_if_new(db, each, judged.heard) else seen).append(each)
-        db.executemany(INSERT_MESSAGE, [self._row(each, received_us) for each in fresh])
-        conflicts = [self._look_up(db, each, received_us, judged.heard) for each in seen]
+            key = (each.topic.collar_id, each.message.key)
+            if key not in new and self._hold_if_new(db, each.message):
+                new[key] = each
+            else:
+                again.append(each)
+        self._store(db, list(new.values()), judged)
+        conflicts = [self._compare(db, each) for each in again]
         refused = judged.refused + [each for each in conflicts if each is not None]
-        for kind, messages in Counter(each.topic.kind for each in fresh).items():
-            MESSAGES.labels(kind.value).inc(messages)
         self._take_statuses(db, judged, received_us)
         self._take_refused(db, refused, received_us)
-        learnt = self._dating.learnt()
-        keep_boots(db, learnt)
-        for collar_id, boot in learnt:
-            refile(db, self._household, self._dating, collar_id, boot)
+        for each in keep_boots(db, self._dating.learnt()):
+            self._to_refile[each] = 0
+        self.refile(db)
         touched = {each.topic.collar_id for each in judged.admitted}
         touched |= {status.collar_id for status in judged.statuses}
         touched |= {each.collar_id for each in refused if each.collar_id is not None}
         self._runs.save(db, touched)
         return touched, refused
+
+    def refile(self, db: sqlite3.Connection) -> bool:
+        """File some of what was misdated anew; returns whether there is more."""
+        room = REFILED
+        while self._to_refile and room > 0:
+            boot, after = next(iter(self._to_refile.items()))
+            seen, last = refile(db, self._household, self._dating, boot, after, room)
+            if seen == room:
+                self._to_refile[boot] = last
+            else:
+                del self._to_refile[boot]
+            room -= seen
+        return bool(self._to_refile)
 
     def _take_statuses(self, db: sqlite3.Connection, judged: Sorted, received_us: int) -> None:
         """Of each collar the last word counts, and of its log the last that is no will."""
@@ -104,17 +124,32 @@ class Archive:
             previous = salvage_previous(each.delivery.payload, each.delivery.content_type)
             self._runs.of(each.collar_id).hold(each.key, previous)
 
-    def _take_if_new(self, db: sqlite3.Connection, each: Admitted, heard: Heard) -> bool:
-        """Hold a message whose key was never seen; the others are looked up afterwards."""
-        message, run = each.message, self._runs.of(each.message.collar_id)
-        key = message.key
-        if not run.is_new(key) or not run.knows_all:
-            return False
-        run.hold(key, previous_of(message))
-        self._note(db, each, heard)
+    def _hold_if_new(self, db: sqlite3.Connection, message: Message) -> bool:
+        """Hold a message, unless one is held under its key; returns whether it was."""
+        run = self._runs.of(message.collar_id)
+        if not (run.is_new(message.key) and run.knows_all):
+            if _held_digest(db, message) is not None:
+                return False
+            if not was_refused(db, message):  # else it was given up or forgotten, and here it is
+                run.found(message.key)
+        run.hold(message.key, previous_of(message))
         return True
 
-    def _note(self, db: sqlite3.Connection, each: Admitted, heard: Heard) -> None:
+    def _store(self, db: sqlite3.Connection, new: list[Admitted], judged: Sorted) -> None:
+        """Store messages of new keys: only these teach when a boot began, and nothing retained."""
+        for each in new:
+            if not each.delivery.retained:  # that is of another day, perhaps of another life
+                self._dating.hear(each.message, judged.received_at)
+        rows: list[tuple[Any, ...]] = []
+        for each in new:  # now that all is heard
+            filed = self._dating.file(each.message, judged.received_at, each.delivery.sent_at)
+            rows.append(self._row(each, filed, to_us(judged.received_at)))
+            self._note(db, each, filed, judged.heard)
+        db.executemany(INSERT_MESSAGE, rows)
+        for kind, messages in Counter(each.topic.kind for each in new).items():
+            MESSAGES.labels(kind.value).inc(messages)
+
+    def _note(self, db: sqlite3.Connection, each: Admitted, filed: Filed, heard: Heard) -> None:
         """Remember what a new message says beside its content."""
         message = each.message
         self._downlink.forms[message.collar_id] = each.content_type
@@ -124,35 +159,25 @@ class Archive:
             boot = (message.collar_id, message.boot)
             db.execute("INSERT OR IGNORE INTO sealing_boot VALUES (?, ?)", boot)
         if isinstance(message, Birth | Slots) and note_word(
-            db, structs.replace(message, observed_at=each.filed.at)
+            db, structs.replace(message, observed_at=filed.at)
         ):
             heard.slots.add(message.collar_id)
             if isinstance(message, Birth) and not each.delivery.retained:
                 heard.present.setdefault(message.collar_id, True)
 
-    def _look_up(
-        self, db: sqlite3.Connection, each: Admitted, received_us: int, heard: Heard
-    ) -> Refused | None:
-        """A key that was seen: the same message again, another under its key, or a late one."""
+    def _compare(self, db: sqlite3.Connection, each: Admitted) -> Refused | None:
+        """A key that is held: the same message again, or another under its key."""
         message, delivery = each.message, each.delivery
-        held = _held_digest(db, message)
-        if held is None:  # refused, given up or forgotten before, and here it is
-            db.execute(INSERT_MESSAGE, self._row(each, received_us))
-            MESSAGES.labels(each.topic.kind.value).inc()
-            self._note(db, each, heard)
-            if not was_refused(db, message):
-                self._runs.of(message.collar_id).found(message.key)
-        elif held != digest(delivery.payload):
+        if _held_digest(db, message) != digest(delivery.payload):
             detail = f"({message.boot}, {message.seq}) is held with other content"
             return Refused(delivery, message.collar_id, message.key, RejectReason.CONFLICT, detail)
-        else:
-            count(db, "duplicates", not delivery.retained)
+        count(db, "duplicates", not delivery.retained)
         self._runs.of(message.collar_id).hold(message.key, previous_of(message))
         return None
 
-    def _row(self, each: Admitted, received_us: int) -> tuple[Any, ...]:
+    def _row(self, each: Admitted, filed: Filed, received_us: int) -> tuple[Any, ...]:
         message, delivery = each.message, each.delivery
-        observed_us = to_us(each.filed.at)
+        observed_us = to_us(filed.at)
         return (
             message.collar_id,
             message.boot,
@@ -166,7 +191,7 @@ class Archive:
             digest(delivery.payload),
             delivery.payload,
             msgspec.msgpack.encode(each.extra) if each.extra else None,
-            each.filed.basis.value,
+            filed.basis.value,
         )
 
 

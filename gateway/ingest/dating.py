@@ -2,9 +2,10 @@
 
 A clock that the network or satellites set is believed. One that runs on its own (``rtc``) or was
 never set (``unset``) is compared with ``uptime_s``, which no jump changes, where its boot has said
-the time by a better clock, before or in the same list: a collar sends what is oldest first, so who
-knows better often comes last. Where nobody knows better, the message is filed no later than it was
-received, its boot's messages as far apart as their uptimes; and it stays at home.
+the time by a better clock, before, in the same list or later: a collar sends what is oldest first,
+so who knows better often comes last. Nothing else bears a date out, and arrival least: a clock that
+is ahead by two hours says now of what is two hours old. What nobody bears out stays at home, and is
+filed so that live news passes for live, and a backlog as far apart as its uptimes.
 """
 
 from collections.abc import Iterable
@@ -21,21 +22,23 @@ FUTURE = timedelta(seconds=MAX_FUTURE_S)
 DRIFT = timedelta(seconds=60)  # a quartz of 20 ppm takes a month for it; a rounded stamp is no lie
 MAX_BOOTS = 16  # remembered of a collar; a log that spans more is filed by its own word
 MOVED = timedelta(seconds=1)  # the jitter of an honest clock: nothing to write down anew
+LONGEST = timedelta(days=366)  # no log reaches further back: a satellite's week zero, a forgery
 
 
 class Basis(IntEnum):
     """How a message came to its date: the greater, the better it is known. Kept in the store."""
 
     BACKLOG = 0
-    """By its arrival, of a collar that knows the time by now: written before, nobody knows when."""
+    """By its arrival, of a collar that knows the time by now, and sends what it had kept."""
     ARRIVAL = 1
     """No later than it was received: of a collar that does not know the time."""
     CLAIM = 2
-    """By a clock of its own that nothing bears out, and nothing belies."""
+    """By a clock of its own that nothing bears out, or only that it says now as it arrives."""
     UPTIME = 3
     """Reckoned from when its boot began: the collar's own date is wrong."""
     CLOCK = 4
-    """By the collar's clock, which is believed. Only these are ever shared."""
+    """By the collar's clock, which somebody set, or its boot's told time bears out. Only these are
+    ever shared."""
 
 
 class Filed(NamedTuple):
@@ -55,6 +58,29 @@ class Boot:
     """The same, as it was last written down."""
     latest_at: datetime | None = None
     """It cannot have begun later: something of so much uptime had been received."""
+    heard_at: datetime | None = None
+    """When something of it was received last."""
+    pace_at: datetime | None = None
+    """When it would have begun, had the newest received then not waited."""
+    before_at: datetime | None = None
+    """The same, of the time before."""
+    passed: timedelta = timedelta(0)
+    """Between the two."""
+
+    def pace(self, latest_at: datetime, received_at: datetime) -> None:
+        """Learn from an uptime that it was received."""
+        if self.heard_at is None or received_at != self.heard_at:
+            self.passed = received_at - (self.heard_at or received_at)
+            self.heard_at, self.before_at, self.pace_at = received_at, self.pace_at, None
+        self.pace_at = min(self.pace_at or latest_at, latest_at)
+        self.latest_at = min(self.latest_at or latest_at, latest_at)
+
+    @property
+    def keeps_pace(self) -> bool:
+        """Its uptime goes on about as our clock does: it sends as it happens, and no backlog."""
+        if self.pace_at is None or self.before_at is None:
+            return False
+        return abs(self.pace_at - self.before_at) <= min(self.passed / 2, DRIFT)
 
 
 class Dating:
@@ -68,8 +94,8 @@ class Dating:
         """Know what was written down, and nothing else: collar, boot, and when it began."""
         self._boots, self._learnt = {}, {}
         for collar_id, boot, began_at in kept:
-            known = self._boot(collar_id, boot)
-            known.began_at = known.kept_at = began_at
+            if (known := self._boot(collar_id, boot)) is not None:
+                known.began_at = known.kept_at = began_at
 
     def learnt(self) -> dict[tuple[str, int], datetime]:
         """When boots began, by collar and number, where that is to be written down; told once."""
@@ -80,19 +106,20 @@ class Dating:
         """Learn from a message, before any of its list is filed."""
         if not message.uptime_s:
             return  # strangers that know no uptime say 0
-        boot = self._boot(message.collar_id, message.boot)
+        is_own = message.clock in OWN
+        said_at = received_at if is_own else message.observed_at
         try:
-            uptime = timedelta(seconds=message.uptime_s)
-            if message.clock in OWN:
-                if boot.began_at is None:
-                    latest_at = received_at - uptime
-                    boot.latest_at = min(boot.latest_at or latest_at, latest_at)
-                return
-            began_at = message.observed_at - uptime
+            began_at = said_at - timedelta(seconds=message.uptime_s)
         except OverflowError:  # before the calendar begins: nobody's boot
             return
-        if message.observed_at > received_at + FUTURE:
-            return  # and will be refused
+        if said_at > received_at + FUTURE or received_at - began_at > LONGEST:
+            return
+        boot = self._boot(message.collar_id, message.boot)
+        if boot is None:
+            return
+        if is_own:
+            boot.pace(began_at, received_at)
+            return
         boot.began_at = began_at
         if boot.kept_at is None or abs(boot.kept_at - began_at) > MOVED:
             boot.kept_at = self._learnt[message.collar_id, message.boot] = began_at
@@ -110,27 +137,37 @@ class Dating:
         at = message.observed_at
         if message.clock not in OWN:
             return Filed(at, Basis.CLOCK)
-        boot = self._boots.get(message.collar_id, {}).get(message.boot, Boot())
+        boot = Boot()
+        if message.uptime_s:  # else it knows none, and nothing can be reckoned
+            boot = self._boots.get(message.collar_id, {}).get(message.boot, boot)
         reckoned_at = _after(boot.began_at, message.uptime_s)
         if message.clock is ClockQuality.RTC:
-            if abs(at - (reckoned_at or received_at)) <= DRIFT and at <= received_at + FUTURE:
-                return Filed(at, Basis.CLOCK)
+            if reckoned_at is not None and abs(at - reckoned_at) <= DRIFT:
+                if at <= received_at + FUTURE:
+                    return Filed(at, Basis.CLOCK)
+            elif abs(at - received_at) <= DRIFT:  # live, for all we know: nobody must miss it
+                return Filed(at, Basis.CLAIM)
             if reckoned_at is None and at <= received_at:
                 return Filed(at, Basis.CLAIM)
         if reckoned_at is not None:
             return Filed(min(reckoned_at, received_at), Basis.UPTIME)
+        if boot.keeps_pace or not message.uptime_s:
+            at = _after(boot.pace_at, message.uptime_s) or received_at
+            return Filed(min(at, received_at), Basis.ARRIVAL)
         latest_at = _after(boot.latest_at, message.uptime_s) or received_at
         is_set_now = sent_at is not None and abs(received_at - sent_at) <= DRIFT
         return Filed(min(latest_at, received_at), Basis.BACKLOG if is_set_now else Basis.ARRIVAL)
 
-    def _boot(self, collar_id: str, number: int) -> Boot:
-        """What is known of a boot; of so many the newest are remembered."""
+    def _boot(self, collar_id: str, number: int) -> Boot | None:
+        """What is known of a boot; of so many only the newest are remembered."""
         boots = self._boots.setdefault(collar_id, {})
         boot = boots.get(number)
         if boot is None:
-            boot = boots[number] = Boot()
-            if len(boots) > MAX_BOOTS:
+            if len(boots) == MAX_BOOTS:
+                if number < min(boots):
+                    return None
                 del boots[min(boots)]
+            boot = boots[number] = Boot()
         return boot
 
 

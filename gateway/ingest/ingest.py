@@ -1,13 +1,12 @@
 """Commits what was admitted, then acknowledges it: to the broker, and to the collar itself."""
 
-import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
 
 from gateway.downlink import Downlink
-from gateway.ingest.admission import BATCH_LIMIT, Admission, Heard, Sorted, failure
+from gateway.ingest.admission import BATCH_LIMIT, Admission, Heard, Sorted, failure, is_of_a_message
 from gateway.ingest.archive import Archive, Outcome
 from gateway.ingest.dating import Dating
 from gateway.ingest.rejected import Refused
@@ -42,14 +41,18 @@ class Ingest:
         self._heard = heard
         dating = Dating()
         self.downlink = Downlink(household)
-        self._admission = Admission(household, dating)
+        self._admission = Admission(household)
         self._archive = Archive(household, dating, self.downlink)
 
     async def open(self, session: Session) -> None:
         """Begin to hear the site's collars."""
-        await self._store.read(self._archive.load)
+        await self._store.write(self._archive.load)
         await session.subscribe(site_filter(self._household.registry.site), echo=False)
         self.downlink.session = session
+
+    async def refile(self) -> bool:
+        """File some of what was misdated anew, if it is known; returns whether there is more."""
+        return await self._store.write(self._archive.refile)
 
     async def run(self, session: Session) -> None:
         """Consume until the session is lost."""
@@ -79,10 +82,10 @@ class Ingest:
         try:
             return await self._store.write(lambda db: self._archive.commit(db, judged))
         except Exception as error:
-            if not _is_of_a_message(error):
+            if not is_of_a_message(error):
                 raise
             log.exception("commit.failed", messages=len(judged.admitted))
-        await self._store.read(self._archive.load)  # what is remembered is again what is stored
+        await self._store.write(self._archive.load)  # what is remembered is again what is stored
         touched, refused = set[str](), list[Refused]()
         for part in judged.one_by_one():
             done = await self._store_one(part)
@@ -94,11 +97,11 @@ class Ingest:
         try:
             return await self._store.write(lambda db: self._archive.commit(db, part))
         except Exception as error:
-            if not _is_of_a_message(error):
+            if not is_of_a_message(error):
                 raise
             why = failure(error)
             log.exception("message.failed", collars=[e.topic.collar_id for e in part.admitted])
-        await self._store.read(self._archive.load)
+        await self._store.write(self._archive.load)
         refused = [self._admission.refuse(e.delivery, e.topic, why) for e in part.admitted]
         instead = Sorted(part.received_at, refused=refused)
         return await self._store.write(lambda db: self._archive.commit(db, instead))
@@ -118,10 +121,3 @@ class Ingest:
                 refused=reasons.get(collar_id, [])[:20],
             )
             self.downlink.say(collar_id, Kind.ACK, ack)
-
-
-def _is_of_a_message(error: Exception) -> bool:
-    """Whether a message can be at fault, and not the store or the machine."""
-    if isinstance(error, sqlite3.Error):
-        return isinstance(error, sqlite3.IntegrityError | sqlite3.DataError)
-    return not isinstance(error, OSError | MemoryError)

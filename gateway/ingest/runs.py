@@ -8,6 +8,18 @@ from gateway.wire.codec import decode, salvage_previous
 from gateway.wire.messages import Birth, Key
 from gateway.wire.topics import Kind, Topic
 
+UNHELD = """
+WITH RECURSIVE known(collar_id) AS (
+    SELECT min(collar_id) FROM message UNION ALL
+    SELECT (SELECT min(collar_id) FROM message WHERE collar_id > known.collar_id)
+    FROM known WHERE collar_id IS NOT NULL)
+SELECT m.collar_id, m.boot, m.seq, m.kind, m.payload, m.content_type
+FROM known LEFT JOIN contiguity c USING (collar_id) CROSS JOIN message m
+WHERE m.collar_id = known.collar_id
+  AND (m.boot, m.seq) >= (ifnull(c.next_boot, 0), ifnull(c.next_seq, 0))
+ORDER BY m.collar_id, m.boot, m.seq"""
+"""Messages beyond what was written down as held, without reading those before."""
+
 
 class Runs:
     """By collar, up to where its messages are held without a gap."""
@@ -31,12 +43,7 @@ class Runs:
                 acked = Key(row["acked_boot"], row["acked_seq"])
             run = Contiguity(Key(row["next_boot"], row["next_seq"]), acked, row["lost"])
             self._of[row["collar_id"]] = run
-        for row in db.execute(
-            """SELECT m.collar_id, m.boot, m.seq, m.kind, m.payload, m.content_type
-               FROM message m LEFT JOIN contiguity c USING (collar_id)
-               WHERE c.collar_id IS NULL OR (m.boot, m.seq) >= (c.next_boot, c.next_seq)
-               ORDER BY m.collar_id, m.boot, m.seq"""
-        ):
+        for row in db.execute(UNHELD):
             previous = None
             if row["kind"] == Kind.BIRTH and row["seq"] == 0:
                 topic = Topic(site, row["collar_id"], Kind.BIRTH)

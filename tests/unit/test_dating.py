@@ -60,7 +60,32 @@ class TestWhatIsKnown:
     def test_a_stamp_some_seconds_ahead_of_us_is_no_lie(self, dating: Dating) -> None:
         ahead = NOW + timedelta(seconds=5)
         assert dating.file(told(RTC, ahead, 2 * HOUR_S), NOW) == Filed(ahead, Basis.CLOCK)
-        assert Dating().file(told(RTC, ahead), NOW) == Filed(ahead, Basis.CLOCK)
+        assert Dating().file(told(RTC, ahead), NOW) == Filed(ahead, Basis.CLAIM)
+
+    def test_what_says_now_as_it_comes_is_live_whatever_its_uptime_says_but_stays_at_home(
+        self, dating: Dating
+    ) -> None:
+        slept = told(RTC, NOW, 60.0)  # its uptime paused; or it waited, and its clock is ahead
+        assert dating.file(slept, NOW) == Filed(NOW, Basis.CLAIM)
+        assert dating.file(told(RTC, NOW, 0.0), NOW) == Filed(NOW, Basis.CLAIM)
+        assert dating.file(told(UNSET, EPOCH, 0.0), NOW) == Filed(NOW, Basis.ARRIVAL)
+
+    def test_a_boot_older_than_all_that_are_remembered_teaches_nothing(
+        self, dating: Dating
+    ) -> None:
+        for boot in range(2, MAX_BOOTS + 2):
+            dating.hear(told(NETWORK, NOW, 1.0, boot), NOW)
+        assert dating.learnt()
+        dating.hear(told(NETWORK, NOW, 1.0, 1), NOW)
+        assert dating.learnt() == {}
+
+    def test_what_would_put_a_boot_years_back_teaches_nothing(self, dating: Dating) -> None:
+        dating.learnt()
+        dating.hear(told(ClockQuality.GNSS, datetime(1980, 1, 6, tzinfo=UTC)), NOW)
+        dating.hear(told(NETWORK, NOW, 1e9), NOW)
+        dating.hear(told(UNSET, EPOCH, 1e9, 2), NOW)
+        assert dating.learnt() == {}
+        assert dating.file(told(UNSET, EPOCH, 10.0, 2), NOW).at == NOW
 
     def test_each_boot_has_its_own_beginning_and_the_newest_are_remembered(
         self, dating: Dating
@@ -97,9 +122,29 @@ class TestWhatNobodyKnows:
         assert Dating().file(told(RTC, past), NOW) == Filed(past, Basis.CLAIM)
         assert Dating().file(told(RTC, ahead), NOW) == Filed(NOW, Basis.ARRIVAL)
 
-    def test_one_that_says_now_as_it_comes_is_borne_out(self) -> None:
+    def test_one_that_says_now_as_it_comes_is_not_borne_out(self) -> None:
         said = NOW - timedelta(seconds=20)
-        assert Dating().file(told(RTC, said), NOW) == Filed(said, Basis.CLOCK)
+        assert Dating().file(told(RTC, said), NOW) == Filed(said, Basis.CLAIM)
+
+    def test_who_sends_as_it_happens_is_live_though_its_clock_was_never_set(self) -> None:
+        dating = Dating()
+        bases: list[Basis] = []
+        for n in range(4):  # of a bridge that knows the time
+            at = NOW + n * timedelta(seconds=30, milliseconds=400)
+            message = told(UNSET, EPOCH, HOUR_S + n * 30)
+            dating.hear(message, at)
+            filed = dating.file(message, at, at)
+            assert at - filed.at <= timedelta(seconds=2)
+            bases.append(filed.basis)
+        assert bases == [Basis.BACKLOG, Basis.ARRIVAL, Basis.ARRIVAL, Basis.ARRIVAL]
+
+    def test_a_backlog_message_by_message_does_not_pass_for_live(self) -> None:
+        dating = Dating()
+        for n in range(60):
+            at = NOW + n * timedelta(seconds=1)
+            message = told(UNSET, EPOCH, HOUR_S + n * 60)
+            dating.hear(message, at)
+            assert dating.file(message, at, at).basis is Basis.BACKLOG
 
     def test_a_stranger_without_uptime_is_taken_at_its_word(self) -> None:
         dating = Dating()
@@ -108,7 +153,7 @@ class TestWhatNobodyKnows:
         assert dating.file(told(RTC, past, 0.0), NOW) == Filed(past, Basis.CLAIM)
         assert dating.file(told(UNSET, EPOCH, 0.0), NOW) == Filed(NOW, Basis.ARRIVAL)
 
-    @given(st.lists(st.integers(0, 10_000), min_size=2, unique=True))
+    @given(st.lists(st.integers(1, 10_000), min_size=2, unique=True))
     def test_a_backlog_is_as_far_apart_as_its_uptimes_and_none_of_it_is_ahead(
         self, uptimes_s: list[int]
     ) -> None:

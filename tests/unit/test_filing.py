@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import pytest_asyncio
 
 from gateway.consent import ConsentFilter
+from gateway.ingest import archive
 from gateway.ingest.dating import MAX_BOOTS, Basis, Filed
 from gateway.ingest.filing import MISDATED
 from gateway.store import from_us
 from gateway.wire.grants import Grant, Stream
-from tests.unit.door import Door, birth, event, open_door, packet
+from tests.unit.door import Door, birth, event, header, open_door, packet
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 BOOT_AT = NOW - timedelta(hours=3)
 GRANTED_AT = NOW - timedelta(hours=2)
-SECOND = timedelta(seconds=1)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+UNSET_AT = datetime(1970, 1, 1, tzinfo=UTC)
 EVENTS = Grant(
     grant_id="g1",
     pet_id="p1",
@@ -79,7 +82,7 @@ async def test_what_was_before_a_grant_stays_at_home_whatever_its_clock_says(doo
     assert await shared(door) == set()
 
 
-async def test_where_nobody_knows_the_time_only_what_comes_at_once_is_shared(door: Door) -> None:
+async def test_where_nobody_knows_the_time_nothing_is_shared(door: Door) -> None:
     claimed, live = GRANTED_AT + timedelta(hours=1), datetime.now(UTC) - 20 * SECOND
     await door.take(
         birth(1, observed_at=live, clock="rtc"),
@@ -88,10 +91,100 @@ async def test_where_nobody_knows_the_time_only_what_comes_at_once_is_shared(doo
         said(3, claimed, timedelta(0)),
         said(4, datetime(1970, 1, 1, tzinfo=UTC), timedelta(minutes=70), "unset"),
     )
-    assert await shared(door) == {2}
+    assert await shared(door) == set()
     assert [basis for _, basis in (await filed(door)).values()] == [
-        *(Basis.CLAIM, Basis.CLOCK, Basis.CLAIM, Basis.ARRIVAL)
+        *(Basis.CLAIM, Basis.CLAIM, Basis.CLAIM, Basis.ARRIVAL)
     ]
+
+
+@pytest.mark.parametrize("lists", [1, 2, 8])
+async def test_a_backlog_by_a_clock_ahead_is_not_shared_where_it_crosses_its_arrival(
+    door: Door, lists: int
+) -> None:
+    minutes = [said(n, BOOT_AT + n * MINUTE + 2 * HOUR, n * MINUTE) for n in range(1, 181)]
+    await door.take(birth(1, clock="rtc"))
+    for n in range(lists):
+        await door.take(*minutes[n * 180 // lists : (n + 1) * 180 // lists])
+        assert await shared(door) == set()
+    await door.take(said(181, BOOT_AT + 181 * MINUTE, 181 * MINUTE, "network"))
+    assert await shared(door) == {181}
+
+
+@pytest.mark.parametrize("seal_wait_s", [3_600.0, -1.0])
+async def test_an_honest_backlog_is_shared_once_its_boot_tells_the_time(
+    door: Door, seal_wait_s: float
+) -> None:
+    """Within the time that it is waited for, and after it has been withheld."""
+    patience = ConsentFilter(door.store, door.household, seal_wait_s)
+    minutes = [said(n, GRANTED_AT + n * MINUTE, HOUR + n * MINUTE) for n in range(1, 91)]
+    await door.take(birth(1, clock="rtc"), *minutes)
+    assert await patience.decide() == 0
+    withheld = await door.ask("SELECT count(*) FROM message WHERE decided = 1 AND kind = 'event'")
+    assert withheld[0][0] == (0 if seal_wait_s > 0 else 90)
+    await door.take(said(91, GRANTED_AT + 91 * MINUTE, HOUR + 91 * MINUTE, "network"))
+    assert await shared(door) == set(range(1, 92))
+
+
+async def test_a_seal_waits_for_its_boot_to_tell_the_time(door: Door) -> None:
+    await door.take(
+        birth(1, clock="rtc", seals=True),
+        *(said(n, GRANTED_AT + n * MINUTE, HOUR + n * MINUTE) for n in (1, 2, 3)),
+        (
+            "seal",
+            header(1, 4, first_seq=0, last_seq=3, root="A" * 43 + "=", signature="A" * 86 + "=="),
+        ),
+    )
+    assert await shared(door) == set()
+    assert await door.ask("SELECT 1 FROM message WHERE decided != 0") == []
+    await door.take(said(5, GRANTED_AT + 5 * MINUTE, HOUR + 5 * MINUTE, "network"))
+    assert await shared(door) == {1, 2, 3}
+
+
+async def test_a_conflicting_copy_teaches_nothing(door: Door) -> None:
+    known = said(1, BOOT_AT + MINUTE, MINUTE, "network")
+    await door.take(born(), known)
+    forged = said(1, BOOT_AT + 2 * HOUR + MINUTE, MINUTE, "network")
+    assert (await door.take(forged)).refused[0].startswith("conflict")
+    await door.take(said(2, BOOT_AT + 3 * HOUR - MINUTE, HOUR - MINUTE))
+    await door.restart()
+    began = await door.ask("SELECT began_us FROM boot_began")
+    assert [from_us(row[0]) for row in began] == [BOOT_AT]
+    assert await shared(door) == set()
+
+
+async def test_what_one_wrong_stamp_misfiled_is_filed_anew(door: Door) -> None:
+    backlog = [said(n, UNSET_AT + n * MINUTE, n * MINUTE, "unset") for n in range(1, 4)]
+    await door.take(birth(1, clock="unset"), *backlog)
+    week_zero = said(4, datetime(1980, 1, 6, tzinfo=UTC), 4 * MINUTE, "gnss")
+    await door.take(week_zero, said(5, BOOT_AT - timedelta(days=40), 5 * MINUTE, "gnss"))
+    await door.take(said(6, BOOT_AT + 6 * MINUTE, 6 * MINUTE, "gnss"))
+    dates, misfiled = await filed(door), (1, 2, 3)
+    right = {n: (BOOT_AT + n * MINUTE, Basis.UPTIME) for n in misfiled}
+    assert {n: dates[n] for n in misfiled} == right
+    assert await door.ask("SELECT 1 FROM message WHERE pet_id IS NULL AND seq < 4") == []
+
+
+async def test_a_long_backlog_is_filed_anew_a_part_a_commit_through_a_restart(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "REFILED", 10)
+    backlog = [said(n, UNSET_AT + n * MINUTE, n * MINUTE, "unset") for n in range(1, 36)]
+    await door.take(birth(1, clock="unset"), *backlog)
+    known: list[int] = []
+
+    async def note() -> None:
+        rows = await door.ask("SELECT count(*) FROM message WHERE basis = 3")
+        known.append(rows[0][0])
+
+    for seq in (36, 37):
+        await door.take(said(seq, BOOT_AT + seq * MINUTE, seq * MINUTE, "network"))
+        await note()
+    await door.restart()
+    while await door.ingest.refile():
+        await note()
+    assert known[:2] == [9, 19], "the birth without uptime is one of ten"
+    assert max(b - a for a, b in pairwise(known)) <= 10
+    assert (await filed(door))[35] == (BOOT_AT + 35 * MINUTE, Basis.UPTIME)
 
 
 async def test_what_came_before_anyone_knew_the_time_is_filed_anew_when_someone_does(
@@ -150,5 +243,5 @@ async def test_so_many_boots_are_written_down_and_the_newest_are(door: Door) -> 
 
 
 async def test_what_is_misdated_is_found_without_reading_the_boot(door: Door) -> None:
-    plan = await door.ask(f"EXPLAIN QUERY PLAN {MISDATED}", "c1", 1)
+    plan = await door.ask(f"EXPLAIN QUERY PLAN {MISDATED}", "c1", 1, 0, 10)
     assert "message_misdated" in plan[0]["detail"]

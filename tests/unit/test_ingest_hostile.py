@@ -178,7 +178,7 @@ def gateway() -> Iterator[tuple[sqlite3.Connection, Admission, Archive]]:
         db.row_factory = sqlite3.Row
         for file in sorted(MIGRATIONS.glob("*.sql")):
             db.executescript(file.read_text())
-        yield db, Admission(household, dating), Archive(household, dating, Downlink(household))
+        yield db, Admission(household), Archive(household, dating, Downlink(household))
 
 
 def fields_of(message: msgspec.Struct) -> dict[str, object]:

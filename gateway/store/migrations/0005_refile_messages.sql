@@ -1,0 +1,3 @@
+-- What was reckoned from a boot's beginning is filed anew too, when that proves to be wrong.
+DROP INDEX message_misdated;
+CREATE INDEX message_misdated ON message (collar_id, boot) WHERE basis < 4;
