@@ -10,6 +10,7 @@ import json
 import re
 from base64 import b64encode
 from enum import Enum
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def render(page: str) -> str:
         if name == "example":
             body = f"```json\n{json.dumps(example(), indent=2)}\n```\n"
         elif name == "dictionary":
-            body = dictionary_text(DICTIONARIES[1])
+            body = "\n".join(starmap(dictionary_text, sorted(DICTIONARIES.items())))
         elif name in ENUMS:
             body = enum_table(ENUMS[name])
         else:
@@ -93,11 +94,11 @@ def render(page: str) -> str:
     return TABLE.sub(table, page)
 
 
-def dictionary_text(dictionary: bytes) -> str:
+def dictionary_text(number: int, dictionary: bytes) -> str:
     """A preset dictionary of batches, and by what a copy of it is known to be right."""
     digest = hashlib.sha256(dictionary).hexdigest()
     return (
-        f"```text\n{dictionary.decode()}\n```\n\n"
+        f"Number {number}:\n\n```text\n{dictionary.decode()}\n```\n\n"
         f"{len(dictionary):,} bytes of ASCII; their SHA-256 is `{digest}`.\n"
     )
 

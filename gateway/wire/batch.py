@@ -22,10 +22,10 @@ MAX_UNPACKED_BYTES = 65_536  # four times what a packet may hold: a bomb opens n
 WINDOW_BITS = -15  # raw deflate, the 32 kB window of RFC 1951
 
 
-def pack(messages: Iterable[tuple[Kind, bytes]], dictionary: int = NEWEST) -> bytes:
+def pack(messages: Iterable[tuple[Kind, bytes]], dictionary: int) -> bytes:
     r"""Messages in JSON as the compressed lines of a ``Batch``; name its ``dictionary`` there.
 
-    >>> len(pack([(Kind.EPOCH, b'{"collar_id":"c1","boot":1,"seq":9}')]))
+    >>> len(pack([(Kind.EPOCH, b'{"collar_id":"c1","boot":1,"seq":9}')], 1))
     10
     """
     lines = b"".join(b"%s %s\n" % (kind.value.encode(), payload) for kind, payload in messages)

@@ -47,7 +47,7 @@ def of_the_other() -> Delivery:
 
 
 def batch(*messages: tuple[str, dict[str, object]], retained: bool = False) -> Delivery:
-    packed = pack((Kind(kind), msgspec.json.encode(fields)) for kind, fields in messages)
+    packed = pack([(Kind(kind), msgspec.json.encode(fields)) for kind, fields in messages], 1)
     payload = msgspec.json.encode({"collar_id": "c1", "deflated": packed})
     return packet("pawmesh/v1/home/c1/batch", payload, retained)
 
@@ -206,7 +206,7 @@ def mutants(draw: st.DrawFn) -> Delivery:
     except (OverflowError, ValueError, TypeError, UnicodeEncodeError):  # no wire carries that
         payload = draw(st.binary(max_size=60))
     if draw(st.booleans()) and kind not in (Kind.BATCH, Kind.STATUS, Kind.MODEL):
-        packed = pack([(kind, payload.replace(b"\n", b" "))])
+        packed = pack([(kind, payload.replace(b"\n", b" "))], 1)
         payload, kind = msgspec.msgpack.encode({"collar_id": "c1", "deflated": packed}), Kind.BATCH
         form = MSGPACK
     sent_at = draw(st.none() | st.datetimes(timezones=st.just(UTC)))

@@ -73,7 +73,7 @@ async def test_each_message_of_a_batch_is_judged_as_if_it_had_come_alone(door: D
         ("status", {"collar_id": "c1", "state": "offline"}),
         ("batch", {"collar_id": "c1", "deflated": "AAAA"}),
     ]
-    packed = pack([(Kind(kind), msgspec.json.encode(fields)) for kind, fields in said])
+    packed = pack([(Kind(kind), msgspec.json.encode(fields)) for kind, fields in said], 1)
     batch = ("batch", {"collar_id": "c1", "deflated": packed, "sent_at": AT})
     ack = await door.take(batch)
     assert ack.key == Key(1, 3)

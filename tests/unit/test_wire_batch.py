@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.wire.batch import MAX_LINES, MAX_UNPACKED_BYTES, opened, pack, unpack
 from gateway.wire.codec import JSON, decode, encode
-from gateway.wire.dictionary import DICTIONARIES
+from gateway.wire.dictionary import DICTIONARIES, NEWEST
 from gateway.wire.errors import Rejected, RejectReason
 from gateway.wire.messages import MESSAGES, ActivityEpoch
 from gateway.wire.topics import Kind, Topic
@@ -80,7 +80,7 @@ def test_what_was_packed_comes_out_byte_for_byte(said: list[tuple[Kind, msgspec.
     payloads = [(kind, encode(message, JSON)) for kind, message in said]
     if sum(len(payload) + 8 for _, payload in payloads) > MAX_UNPACKED_BYTES:
         return
-    found = unpack(BATCH, pack(payloads))
+    found = unpack(BATCH, pack(payloads, 1))
     assert found == [(f"pawmesh/v1/home/c1/{kind}", payload) for kind, payload in payloads]
 
 
@@ -100,7 +100,7 @@ def test_ten_minutes_take_less_than_two_sent_alone() -> None:
         )
         for n in range(10)
     ]
-    assert len(pack([(Kind.EPOCH, each) for each in epochs])) < len(epochs[0]) + len(epochs[1])
+    assert len(pack([(Kind.EPOCH, each) for each in epochs], NEWEST)) < len(epochs[0]) + len(epochs[1])
 
 
 @given(st.binary(max_size=300))
@@ -130,6 +130,6 @@ def test_a_line_cannot_speak_for_another_topic() -> None:
     with pytest.raises(Rejected):
         Topic.parse(text)
     other = b'{"collar_id":"c2","boot":0,"seq":0,"observed_at":"2026-01-01T00:00:00Z","seconds":{}}'
-    ((text, payload),) = unpack(BATCH, pack([(Kind.EPOCH, other)]))
+    ((text, payload),) = unpack(BATCH, pack([(Kind.EPOCH, other)], 1))
     with pytest.raises(Rejected):
         decode(Topic.parse(text), payload, JSON)
