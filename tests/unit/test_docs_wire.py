@@ -214,7 +214,9 @@ class TestTheExample:
 
 
 def test_a_stranger_opens_a_batch_with_the_dictionary_of_the_page() -> None:
-    shown = re.search(r"<!-- table: dictionary -->\nNumber 1:\n\n```text\n(.*?)\n```", PAGE, re.DOTALL)
+    shown = re.search(
+        r"<!-- table: dictionary -->\nNumber 1:\n\n```text\n(.*?)\n```", PAGE, re.DOTALL
+    )
     assert shown is not None
     data = ROOT / "tests" / "data" / "batch-1"
     deflated = b64decode(json.loads((data / "batch.json").read_bytes())["deflated"])

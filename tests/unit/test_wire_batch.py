@@ -100,7 +100,8 @@ def test_ten_minutes_take_less_than_two_sent_alone() -> None:
         )
         for n in range(10)
     ]
-    assert len(pack([(Kind.EPOCH, each) for each in epochs], NEWEST)) < len(epochs[0]) + len(epochs[1])
+    packed = pack([(Kind.EPOCH, each) for each in epochs], NEWEST)
+    assert len(packed) < len(epochs[0]) + len(epochs[1])
 
 
 @given(st.binary(max_size=300))
