@@ -1,36 +1,11 @@
-"""What time it is for a fleet: the wall's, or a simulated one with its own start and speed."""
+"""What time it is for a fleet, with its own start and speed."""
 
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, Self
+from typing import Self
 
 MAX_SLEEP_S = 60.0  # the wall may be set while we sleep; look again at least this often
-
-
-class Clock(Protocol):
-    """Tells the time, and waits for a time."""
-
-    def now(self) -> datetime:
-        """The present, aware UTC."""
-        ...
-
-    async def until(self, at: datetime) -> None:
-        """Sleep until ``at``; returns at once when it has passed."""
-        ...
-
-
-class WallClock:
-    """The time of day."""
-
-    def now(self) -> datetime:
-        """See `Clock.now`."""
-        return datetime.now(UTC)
-
-    async def until(self, at: datetime) -> None:
-        """See `Clock.until`."""
-        while (rest_s := (at - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - a deadline
-            await asyncio.sleep(min(rest_s, MAX_SLEEP_S))
 
 
 @dataclass(frozen=True)
@@ -51,10 +26,10 @@ class SimClock:
         return cls(sim_at, datetime.now(UTC), speed)
 
     def now(self) -> datetime:
-        """See `Clock.now`."""
+        """The present, aware UTC."""
         return self.sim_at + (datetime.now(UTC) - self.wall_at) * self.speed
 
     async def until(self, at: datetime) -> None:
-        """See `Clock.until`."""
+        """Sleep until ``at``; returns at once when it has passed."""
         while (rest := at - self.now()) > timedelta():  # noqa: ASYNC110 - a deadline
             await asyncio.sleep(min(rest.total_seconds() / self.speed, MAX_SLEEP_S))

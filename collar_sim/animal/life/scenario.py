@@ -2,7 +2,8 @@
 
 A scenario is declared, not programmed: rates, one lasting complaint, and one incident whose moment
 whoever starts the animal chooses. Everything else of a life is the same in all of them, but that an
-animal is not taken out in the hours before something comes over it: that begins at home.
+animal is not taken out in the hours before something comes over it, as far as they are still to be
+lived when the moment is chosen: a live phase chooses it a minute ahead.
 """
 
 from collections.abc import Mapping

@@ -38,9 +38,8 @@ FINE_HZ = 5  # of the knots of quicker movements
 FINE = 60 * FINE_HZ
 SETTLE_DEG = 0.25  # how far a neck that keeps still wanders all the same
 VARY_TAU_S = 10.0
-VARIES = (
-    0.4  # spread of the logarithm of how the unit rings and the trunk swings, from moment to moment
-)
+VARIES = 0.4
+"""Spread of the logarithm of how the unit rings and the trunk swings, from moment to moment."""
 FICKLE = 0.7  # spread of the logarithm of how a cadence wanders, from moment to moment; by eye
 SURGE = 0.20  # spread of the logarithm of a gait's vigour
 RAMP_S = 0.5  # in which one bout's motion gives way to the next
@@ -52,9 +51,9 @@ _slide = Drift(COLLAR_TAU_S)
 _vary = Drift(VARY_TAU_S)
 _QUANTILES = np.array([-6.0, -2.33, -1.64, -1.28, -0.84, -0.25, 0.25, 0.84, 1.28, 1.64, 6.0])
 _SHARES = np.array([0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0])
-GATE, PITCH, ROLL, YAW_RATE, SWAY, SHOVE, RINGING, SWINGING = range(
-    8
-)  # columns of the per-second knots
+KNOTS = 8
+"""What is interpolated from second to second, a column each."""
+GATE, PITCH, ROLL, YAW_RATE, SWAY, SHOVE, RINGING, SWINGING = range(KNOTS)
 
 
 def _spline(steps: int) -> NDArray[np.float32]:
@@ -161,8 +160,11 @@ def _knots(
     stir: FloatArray,
     rng: np.random.Generator,
 ) -> tuple[FloatArray, FloatArray]:
-    """What changes slowly, at each second: shape (60, 6), and the rhythm in Hz, shape (60,)."""
-    knots = np.empty((60, 8))
+    """What changes slowly, at each second: shape (60, 8), and the rhythm in Hz, shape (60,).
+
+    The columns from `RINGING` on are left for the caller to fill.
+    """
+    knots = np.empty((60, KNOTS))
     rhythm_hz = np.empty(60)
     rank = np.interp(stir, _QUANTILES, _SHARES)  # of this moment among all, 0 to 1
     fickle = np.exp(-FICKLE * stir)  # who looks about breaks its step
@@ -232,7 +234,17 @@ def _add_rhythms(
     vary: Samples,
     rng: np.random.Generator,
 ) -> Samples:
-    """The part of footfalls and other rhythms."""
+    """Add the part of footfalls and other rhythms; returns how the tag shakes the unit, in g.
+
+    Args:
+        motion: Shape (1500, 6), changed in place: g, then degrees.
+        profile: Whose neck it is.
+        segments: The minute's behaviour.
+        cycles: Phase of the rhythm at each sample.
+        surge: Vigour at each sample.
+        vary: Shape (1500, 2): how the unit rings and the trunk swings.
+        rng: Of this minute and stream.
+    """
     rattle_g = np.zeros(SAMPLES, np.float32)
     for segment in segments:
         bout, episode = segment.bout, segment.episode

@@ -90,10 +90,16 @@ def add_shaking(
     samples[:, 3:] += tuned[:, 3:] * turning_dps[:, None]
 
 
-@functools.lru_cache(maxsize=4096)
 def _tuning(collar_hz: float, samples: int, rate_hz: int) -> Samples:
     """How a strap passes on each frequency: most of all its own, shape (samples // 2 + 1,)."""
-    freqs_hz = np.fft.rfftfreq(samples, 1.0 / rate_hz)
+    freqs_hz, held = _of_all(samples, rate_hz)
     passed = 0.6 + 1.2 * np.exp(-(((freqs_hz - collar_hz) / TUNED_HZ) ** 2))
-    passed *= freqs_hz**2 / (freqs_hz**2 + HELD_HZ**2)
+    passed *= held
     return (passed * np.sqrt(samples / 2)).astype(np.float32)  # so that white noise has variance 1
+
+
+@functools.cache
+def _of_all(samples: int, rate_hz: int) -> tuple[FloatArray, FloatArray]:
+    """The frequencies, and what of each every strap passes on."""
+    freqs_hz = np.fft.rfftfreq(samples, 1.0 / rate_hz)
+    return freqs_hz, freqs_hz**2 / (freqs_hz**2 + HELD_HZ**2)
