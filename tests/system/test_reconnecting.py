@@ -26,10 +26,11 @@ TRIES = 8
 
 
 class Rude:
-    """Takes connections: hangs up without a word, or as soon as it has agreed to a session."""
+    """Takes connections: hangs up without a word, or once it has agreed to a session; or holds."""
 
-    def __init__(self, *, opens: bool) -> None:
+    def __init__(self, *, opens: bool, holds: bool = False) -> None:
         self.opens = opens
+        self.holds = holds
         self.connections = 0
 
     @asynccontextmanager
@@ -48,6 +49,8 @@ class Rude:
                 kind, body = await _packet(reader)
             writer.write(b"\x90\x04" + body[:2] + b"\x00\x00")
             await writer.drain()
+            if self.holds:
+                await reader.read()  # until the collar has enough
         writer.close()
 
 
@@ -126,3 +129,22 @@ async def test_sessions_that_break_off_as_they_begin_are_nothing_to_tell_the_oth
     assert broker.connections >= 3 * TRIES
     assert link.recoveries == 0
     assert longest_s[-1] == 30.0
+
+
+async def test_once_a_session_lasts_the_others_are_told(
+    flash: Flash, longest_s: list[float], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(uplink_module, "STABLE_S", 0.1)
+    monkeypatch.setattr(uplink_module, "FAREWELL_S", 0.1)  # it takes no last word
+    async with Rude(opens=True, holds=True).serving() as url:
+        link = Link(url, "home")
+        link.lost("c0", "closed")
+        link.broke_off()
+        waiting = asyncio.Event()
+        link.resting.add(waiting)
+        trying = asyncio.create_task(_try(link, flash, 1, longest_s))
+        async with asyncio.timeout(15):
+            await waiting.wait()
+        trying.cancel()
+        await asyncio.gather(trying, return_exceptions=True)
+    assert longest_s == [], "it is the same session"
