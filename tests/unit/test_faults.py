@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -25,7 +26,7 @@ from collar_sim.firmware.link import uplink
 from collar_sim.firmware.log.flash import Flash
 from collar_sim.firmware.log.flash_log import FlashLog
 from collar_sim.firmware.log.sealer import SealingKey
-from collar_sim.firmware.minute import SENSOR_FAULT, Draft
+from collar_sim.firmware.minute import SENSOR_FAULT, Draft, look
 from collar_sim.firmware.models.slots import ModelSlots
 from collar_sim.firmware.power.gauge import Worked
 from collar_sim.firmware.sensing.positioning import ALERT_S
@@ -131,6 +132,17 @@ class TestSensor:
         assert np.isfinite(without(imu, sound)).all()
         assert without(imu, np.zeros(60, np.bool_)).std(axis=0).max() == 0.0
 
+    def test_means_are_of_what_was_heard_and_of_the_rest_no_model_is_sure(self) -> None:
+        imu = np.random.default_rng(1).normal((0, 0, 1, 0, 0, 0), 0.2, (1500, 6))
+        imu = imu.astype(np.float32)
+        sound = np.arange(60) < 30
+        (all_of_it,) = look(SLOTS, [SimpleNamespace(imu=imu)])
+        (half,) = look(SLOTS, [SimpleNamespace(imu=without(imu, sound))], sound[None])
+        for name in ("odba_g", "vedba_g"):
+            assert half.epoch[name] == pytest.approx(all_of_it.epoch[name], rel=0.1)
+        assert [bool(each) for each in half.confidence] == half.heard
+        assert sum(half.heard) == 7
+
     def test_a_loose_contact_is_one_fault(self) -> None:
         watch, on = SensorWatch(), np.ones(60, np.bool_)
         flicker = np.arange(60) % 3 > 0
@@ -147,9 +159,8 @@ class TestSensor:
         days = [AT + timedelta(minutes=n) for n in range(3 * 24 * 60)]
         told = [at for day in days for at, lasted_s in watch.minute(~on, on, day) if not lasted_s]
         assert told[0] == AT + timedelta(seconds=1)
-        looks = [AT + timedelta(hours=h) for h in range(1, 72)]
-        for look in looks:
-            assert any(look - timedelta(days=1) < at <= look for at in told)
+        for now in (AT + timedelta(hours=h) for h in range(1, 72)):
+            assert any(now - timedelta(days=1) < at <= now for at in told)
         assert len(told) == 4
         again = watch.minute(on, on, AT + timedelta(days=3))
         assert [lasted_s for _, lasted_s in again] == [3 * 86_400.0]

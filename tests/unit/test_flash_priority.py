@@ -127,6 +127,23 @@ class TestGaps:
             status = Status(collar_id="c" * 32, state=Presence.ONLINE, gaps=far)
             assert len(encode(status)) < MAX_PAYLOAD_BYTES
 
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [((Kind.EVENT, 100), (Kind.SEAL, 300)), ((Kind.SEAL, 300), (Kind.SEAL, 100))],
+    )
+    def test_to_close_a_gap_the_least_that_lies_between_two_goes(
+        self, monkeypatch: pytest.MonkeyPatch, first: tuple[Kind, int], second: tuple[Kind, int]
+    ) -> None:
+        monkeypatch.setattr(flash_log, "MAX_GAPS", 2)
+        log = FlashLog(1, "c1", 1, 10_000)
+        low = (Kind.EPOCH, 40)
+        for kind, size in (low, first, low, second, low, (Kind.EVENT, 100)):
+            put(log, kind, size)
+        log.budget_bytes = sum(len(log[at].payload) for at in (1, 3, 5))
+        log.trim()
+        assert [at in log for at in range(6)] == [False, True, False, False, False, True]
+        assert [(gap.first_seq, gap.last_seq) for gap in log.gaps] == [(0, 0), (2, 4)]
+
     def test_to_close_a_gap_no_message_is_looked_at_for_each_of_the_others(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
