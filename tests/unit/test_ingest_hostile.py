@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from gateway.api import home
 from gateway.downlink import Downlink
-from gateway.ingest import BATCH_LIMIT, contiguity, rejected
+from gateway.ingest import BATCH_LIMIT, admission, contiguity, rejected
 from gateway.ingest.admission import Admission, Sorted
 from gateway.ingest.archive import Archive
 from gateway.ingest.contiguity import MAX_LOST
-from gateway.ingest.dating import Dating
+from gateway.ingest.dating import Basis, Dating
+from gateway.ingest.runs import UNHELD
 from gateway.registry import Household
 from gateway.store.store import MIGRATIONS
 from gateway.wire.batch import pack
@@ -98,6 +99,43 @@ async def test_what_was_learnt_in_a_commit_that_failed_is_learnt_again(door: Doo
     await door.take(birth(1), *(event(1, seq, uptime_s=60.0) for seq in (1, 2)))
     await door.take(event(1, 3, uptime_s=60.0))
     assert [row["boot"] for row in await door.ask("SELECT boot FROM boot_began")] == [1]
+
+
+async def test_a_list_that_was_taken_in_parts_teaches_all_the_same(door: Door) -> None:
+    await door.ask(
+        """CREATE TRIGGER poison BEFORE INSERT ON message WHEN NEW.seq = 2
+           BEGIN SELECT RAISE(ABORT, 'no room for a two'); END"""
+    )
+    told = {"observed_at": datetime.now(UTC).isoformat(), "uptime_s": 60.0}
+    unset = {"observed_at": "1970-01-01T00:00:30Z", "uptime_s": 30.0, "clock": "unset"}
+    await door.take(birth(1), event(1, 1, **unset), event(1, 2), event(1, 3, **told))
+    assert [row["boot"] for row in await door.ask("SELECT boot FROM boot_began")] == [1]
+    rows = await door.ask("SELECT basis FROM message WHERE seq = 1")
+    assert rows[0]["basis"] == Basis.UPTIME
+
+
+async def test_where_memory_is_short_no_message_is_blamed(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(admission, "decode", short)
+        delivery = of_the_other()
+        with pytest.raises(MemoryError):
+            await door.deliver(delivery)
+        assert not delivery._done.done()
+    assert await door.ask("SELECT * FROM rejected") == []
+
+
+async def test_what_beyond_a_run_is_held_is_found_without_reading_it_all(door: Door) -> None:
+    plan = [row["detail"] for row in await door.ask(f"EXPLAIN QUERY PLAN {UNHELD}")]
+    assert [each for each in plan if each.startswith("SCAN m")] == []
+    await door.take(event(1, 1), event(1, 2))
+    await door.ask("INSERT INTO contiguity VALUES ('c2', 1, 1, 1, 0, 0)")
+    await door.restart()
+    assert (await door.take(birth(1))).key == Key(1, 2)
 
 
 async def test_the_same_twice_at_once_beyond_what_is_remembered(
