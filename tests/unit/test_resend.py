@@ -215,6 +215,7 @@ class TestStuck:
         assert len(knocks_s) <= 12
         assert desk.resend.acknowledged(Key(1, 0), now_s + 1.0)
         assert desk.send(now_s + 1.0)[0] == 1, "somebody listens again"
+        assert desk.resend.acknowledged(answer, now_s + 1.0 + SILENT_S), "away, and back again"
 
     def test_what_a_full_log_drops_is_no_progress(self, desk: Desk):
         desk.write(10)
