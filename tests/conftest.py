@@ -1,6 +1,7 @@
 """Real servers for tests: one PostgreSQL a worker, a fresh database a test."""
 
 import asyncio
+import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -17,6 +18,12 @@ from tests.system.cloud_kit import Cloud, open_cloud, settings_for
 
 TEMPLATE = "pawmesh_template"
 EXCUSES = ("timescale", "recordings")
+
+
+def pytest_configure() -> None:
+    """A shell that runs us in the background ignores SIGINT; what we start would never hear it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
