@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from plugins.sdk.upright import (
     SIGNALS,
     FloatArray,
-    frequencies_hz,
+    band_sums,
     in_blocks,
     power,
     squared,
@@ -95,19 +95,10 @@ def _descriptors(windows: FloatArray, rate_hz: float) -> FloatArray:
     return np.concatenate(flat, axis=1, dtype=np.float32)
 
 
-@lru_cache(maxsize=8)
-def _sums(samples: int, rate_hz: float) -> FloatArray:
-    """What a spectrum is multiplied by for its power in each band, in all, times f, times f^2."""
-    freqs_hz = frequencies_hz(samples, rate_hz, HEARD_HZ)
-    sums = [(freqs_hz >= low) & (freqs_hz < high) for low, high in BANDS_HZ.values()]
-    sums += [np.ones(len(freqs_hz)), freqs_hz, freqs_hz**2]
-    return np.stack(sums, axis=1).astype(np.float32)
-
-
 def _spectral(centred: FloatArray, rate_hz: float) -> list[NDArray[Any]]:
     """Size, shares of the bands, centre, width and beat."""
     spectrum = power(centred, rate_hz, HEARD_HZ)
-    sums = spectrum @ _sums(centred.shape[2], rate_hz)
+    sums = spectrum @ band_sums(centred.shape[2], rate_hz, HEARD_HZ, tuple(BANDS_HZ.values()), 3)
     floor = FLOOR**2
     bands = len(BANDS_HZ)
     total = sums[:, :, bands] + floor

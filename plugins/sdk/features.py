@@ -18,14 +18,22 @@ and the 36th, ``up_uneven``, is the log ratio of the power an octave from the ma
 step and stride together.
 """
 
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 
 from plugins.sdk.descriptors import MACS as DESCRIPTOR_MACS
 from plugins.sdk.descriptors import descriptors
 from plugins.sdk.manifest import Model, Task, View
-from plugins.sdk.upright import SIGNALS, FloatArray, frequencies_hz, in_blocks, power, upright
+from plugins.sdk.upright import (
+    SIGNALS,
+    FloatArray,
+    band_sums,
+    frequencies_hz,
+    in_blocks,
+    power,
+    upright,
+)
 
 GYR_UNIT_DPS = 250.0  # brings rotation to the size of acceleration in g: one int8 scale serves both
 BANDS_HZ = {"slow": (0.3, 1.2), "stride": (1.2, 3.5), "fast": (3.5, 7.0), "shake": (7.0, 12.5)}
@@ -125,7 +133,7 @@ def _window_features(windows: FloatArray, rate_hz: float) -> FloatArray:
     jerk = np.sqrt(np.einsum("nst,nst->ns", change, change) / (samples - 1)) * rate_hz
 
     spectrum = power(centred, rate_hz, HEARD_HZ)
-    sums = spectrum @ _sums(samples, rate_hz)
+    sums = spectrum @ band_sums(samples, rate_hz, HEARD_HZ, tuple(BANDS_HZ.values()), 2)
     bands = len(BANDS_HZ)
     measures = [
         np.log(spread + floor)[:, :, None],
@@ -137,14 +145,6 @@ def _window_features(windows: FloatArray, rate_hz: float) -> FloatArray:
     flat = table.reshape(len(windows), len(NAMES) - 1)
     uneven = _uneven(spectrum[:, 0], frequencies_hz(samples, rate_hz, HEARD_HZ))
     return np.concatenate([flat, uneven[:, None]], axis=1, dtype=np.float32)
-
-
-@lru_cache(maxsize=8)
-def _sums(samples: int, rate_hz: float) -> FloatArray:
-    """What a spectrum is multiplied by for its power in each band, in all, and times f."""
-    freqs_hz = frequencies_hz(samples, rate_hz, HEARD_HZ)
-    sums = [(freqs_hz >= low) & (freqs_hz < high) for low, high in BANDS_HZ.values()]
-    return np.stack([*sums, np.ones(len(freqs_hz)), freqs_hz], axis=1).astype(np.float32)
 
 
 def _uneven(spectrum: FloatArray, freqs_hz: FloatArray) -> FloatArray:

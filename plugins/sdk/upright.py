@@ -100,6 +100,28 @@ def frequencies_hz(samples: int, rate_hz: float, within_hz: tuple[float, float])
     return np.asarray(kept, np.float32)
 
 
+@lru_cache(maxsize=16)
+def band_sums(
+    samples: int,
+    rate_hz: float,
+    within_hz: tuple[float, float],
+    bands_hz: tuple[tuple[float, float], ...],
+    moments: int,
+) -> FloatArray:
+    """What a spectrum is multiplied by for its power in each band, then in all times f^0, f^1 ...
+
+    Returns:
+        Shape (frequencies, bands + moments).
+
+    >>> band_sums(100, 25.0, (0.2, 1.0), ((0.2, 0.6), (0.6, 1.0)), 2).tolist()
+    [[1.0, 0.0, 1.0, 0.25], [1.0, 0.0, 1.0, 0.5], [0.0, 1.0, 1.0, 0.75]]
+    """
+    freqs_hz = frequencies_hz(samples, rate_hz, within_hz)
+    sums = [(freqs_hz >= low) & (freqs_hz < high) for low, high in bands_hz]
+    sums += [freqs_hz**moment for moment in range(moments)]
+    return np.stack(sums, axis=1).astype(np.float32)
+
+
 def squared(by_axis: FloatArray) -> FloatArray:
     """The square of the length of vectors whose three axes come first."""
     return np.einsum("int,int->nt", by_axis, by_axis)
