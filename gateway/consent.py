@@ -35,6 +35,14 @@ MAX_SEALED = 2_000  # messages under one seal: it goes up whole, beside as many 
 _CLAIM = "m.basis = 2 AND m.kind IN ('epoch', 'fix', 'event', 'window')"  # Basis.CLAIM
 NO_SECRET = bytes(32)  # salts of unsealed messages prove nothing, so they need hide nothing
 
+READY_SEALS = f"""
+SELECT m.* FROM message m JOIN contiguity c USING (collar_id)
+WHERE m.decided = 0 AND m.kind = 'seal' AND (c.next_boot, c.next_seq) > (m.boot, m.seq)
+  AND (m.received_us < ? OR NOT EXISTS (
+    SELECT 1 FROM message d WHERE (d.collar_id, d.boot) = (m.collar_id, m.boot)
+    AND d.decided = 0 AND {_CLAIM.replace("m.", "d.")}))
+ORDER BY m.id"""
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -175,16 +183,7 @@ class ConsentFilter:
 
 def _ready_seals(db: sqlite3.Connection, waited_us: int) -> Iterable[sqlite3.Row]:
     """Undecided seals whose whole batch is held, or will never be, and dated as well as may be."""
-    return db.execute(
-        f"""SELECT m.* FROM message m JOIN contiguity c USING (collar_id)
-           WHERE m.decided = 0 AND m.kind = 'seal'
-             AND (c.next_boot, c.next_seq) > (m.boot, m.seq)
-             AND (m.received_us < ? OR NOT EXISTS (
-                 SELECT 1 FROM message d WHERE (d.collar_id, d.boot) = (m.collar_id, m.boot)
-                 AND d.basis < 4 AND d.decided = 0 AND {_CLAIM.replace("m.", "d.")}))
-           ORDER BY m.id""",
-        (waited_us,),
-    ).fetchall()
+    return db.execute(READY_SEALS, (waited_us,)).fetchall()
 
 
 def _alone(db: sqlite3.Connection, waited_us: int, limit: int) -> list[sqlite3.Row]:
