@@ -5,6 +5,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from collar_sim.firmware.log.flash_log import FlashLog
 from collar_sim.firmware.log.sealer import SealingKey
 from collar_sim.firmware.minute import Draft
 from collar_sim.firmware.models.update import Standing
-from gateway.wire.codec import MSGPACK, decode, encode
+from gateway.wire.batch import unpack
+from gateway.wire.codec import JSON, MSGPACK, decode, encode
 from gateway.wire.dictionary import NEWEST
 from gateway.wire.errors import RejectReason
 from gateway.wire.messages import Ack, Batch, Desired
@@ -123,6 +125,34 @@ class Unopening(Older):
         super()._take(session, batch)
 
 
+class Misled(Unopening):
+    """A gateway that opens what it is sent, but was sent a broken batch in the collar's name."""
+
+    unknown = frozenset()
+
+    def _take(self, session: Session, batch: list[Delivery]) -> None:
+        for delivery in batch:
+            topic = Topic.parse(delivery.topic)
+            if topic.kind is Kind.STATUS:
+                ack = Ack(collar_id=topic.collar_id, refused=[f"{RejectReason.UNOPENED}: not its"])
+                session.publish(str(Topic(SITE, topic.collar_id, Kind.ACK)), encode(ack), qos=0)
+        opened = [each for delivery in batch for each in self._opened(delivery)]
+        super(Unopening, self)._take(session, opened)
+
+    def _opened(self, delivery: Delivery) -> list[Delivery]:
+        topic = Topic.parse(delivery.topic)
+        if topic.kind is not Kind.BATCH:
+            return [delivery]
+        message = decode(topic, delivery.payload, delivery.content_type).message
+        assert isinstance(message, Batch)
+        self.dictionaries.append(message.dictionary)
+        delivery.settle()
+        return [
+            replace(delivery, topic=text, payload=payload, content_type=JSON)
+            for text, payload in unpack(topic, message.deflated, message.dictionary)
+        ]
+
+
 async def test_an_older_gateway_gets_all_that_it_knows(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker", free_ports(1)[0]).running() as url:
         gateway = Older(url)
@@ -137,6 +167,14 @@ async def test_what_a_gateway_cannot_open_it_is_told_message_by_message(tmp_path
         log = await _tell(gateway, tmp_path / "flash")
     assert len(gateway.held) == log.acked == log.end
     assert gateway.dictionaries == [NEWEST], "one batch, and no other in this session"
+
+
+async def test_what_it_never_sent_does_not_teach_a_collar_to_send_alone(tmp_path: Path) -> None:
+    with Broker(tmp_path / "broker", free_ports(1)[0]).running() as url:
+        gateway = Misled(url)
+        log = await _tell(gateway, tmp_path / "flash")
+    assert len(gateway.held) == log.acked == log.end
+    assert len(gateway.dictionaries) >= ROUNDS
 
 
 async def _tell(gateway: Older, folder: Path) -> FlashLog:

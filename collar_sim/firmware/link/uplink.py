@@ -31,6 +31,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 MAX_RECONNECT_S = 30.0  # the longest, after many in vain
 STABLE_S = 10.0  # a session that lasted so long was one: the next try is soon
+ALONE_S = 3_600.0  # after a batch that its gateway could not open; then one is tried again
 FAREWELL_S = 3.0  # for the broker to take the last word
 
 
@@ -74,8 +75,10 @@ class Uplink:
         """Sessions in vain since the last one that lasted."""
         self._found_s: float | None = None
         """When the last try led to a session; None: it did not."""
-        self._all_alone = False
-        """The gateway of this session could not open a batch."""
+        self._has_packed = False
+        """A batch was sent in this session: an answer that none can be opened is about it."""
+        self._alone_until_s = 0.0
+        """The gateway of this session could not open a batch; until then all goes alone."""
 
     @property
     def is_connected(self) -> bool:
@@ -198,7 +201,7 @@ class Uplink:
         self._link.found(collar_id)
         self._collar.clock.is_set = True  # the network says what time it is
         self._session_now = session
-        self._all_alone = False
+        self._has_packed, self._alone_until_s = False, 0.0
         self._resend.connected(time.monotonic())
         if self._packets.begin_with_birth:
             self._send(session)
@@ -230,7 +233,7 @@ class Uplink:
         if self._collar.opens_batches is False:  # a gateway of 0.2: it knows no `power` either,
             self._collar.flash.pass_over(Kind.POWER)  # and would wait for its key for ever
         due = self._resend.due(now_s)
-        packs = self._collar.packs and not self._all_alone
+        packs = self._collar.packs and now_s >= self._alone_until_s
         for packet in self._packets.of(due.positions, packs=packs):
             self._transmit(session, packet, now_s, packs=packs)
         if due.status:
@@ -246,6 +249,7 @@ class Uplink:
         entries = [self._collar.flash[position] for position in packet]
         if packs and entries[0].is_json:
             self._packets.publish_batch(session, entries)
+            self._has_packed = True
         else:
             self._packets.publish(session, entries[0])
         self._resend.sent(packet)
@@ -283,8 +287,8 @@ class Uplink:
         if ack.refused:
             self._link.note_refused(self._collar.collar_id, ack.refused, now_s)
             is_lost = any(why.startswith(RejectReason.UNOPENED) for why in ack.refused)
-            if is_lost and not self._all_alone:
-                self._all_alone = more = True
+            if is_lost and self._has_packed and now_s >= self._alone_until_s:
+                self._alone_until_s, more = now_s + ALONE_S, True
                 self._resend.go_back(now_s)
         if more:
             self._wake.set()
