@@ -66,7 +66,8 @@ async def test_a_collar_that_set_its_clock_once_goes_on_to_share(door: Door) -> 
         said(seq, GRANTED_AT + n * timedelta(minutes=1), (n + 60) * timedelta(seconds=60.0012))
         for seq, n in enumerate(range(60), start=1)  # 20 ppm, and stamps in whole seconds
     ]
-    ahead = said(61, datetime.now(UTC) + 5 * SECOND, timedelta(hours=3) + 5 * SECOND)
+    soon = datetime.now(UTC) + 5 * SECOND
+    ahead = said(61, soon, soon - BOOT_AT)
     await door.take(born(), *minutes, ahead)
     assert await shared(door) == set(range(1, 62))
 
