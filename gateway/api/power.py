@@ -63,7 +63,7 @@ def power(db: sqlite3.Connection, household: Household, pet_id: str) -> PowerVie
 
 def _largest(joules: Counter[str]) -> dict[str, float]:
     parts = joules.most_common()
-    largest = dict(parts[:MAX_PARTS])
+    largest: dict[str, float] = dict(parts[:MAX_PARTS])
     if rest := parts[MAX_PARTS:]:
         largest[OTHER] = largest.get(OTHER, 0.0) + sum(each for _, each in rest)
     return {part: round(each, 3) for part, each in largest.items()}

@@ -101,5 +101,5 @@ def _tuning(collar_hz: float, samples: int, rate_hz: int) -> Samples:
 @functools.cache
 def _of_all(samples: int, rate_hz: int) -> tuple[FloatArray, FloatArray]:
     """The frequencies, and what of each every strap passes on."""
-    freqs_hz = np.fft.rfftfreq(samples, 1.0 / rate_hz)
+    freqs_hz: FloatArray = np.fft.rfftfreq(samples, 1.0 / rate_hz).astype(np.float64)
     return freqs_hz, freqs_hz**2 / (freqs_hz**2 + HELD_HZ**2)
