@@ -108,6 +108,7 @@ def answering(status: int, body: bytes, **headers: str) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))  # or closing would reset
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name.replace("_", "-"), value)

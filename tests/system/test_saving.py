@@ -129,11 +129,13 @@ class Misled(Unopening):
     """A gateway that opens what it is sent, but was sent a broken batch in the collar's name."""
 
     unknown = frozenset()
+    has_misled = False
 
     def _take(self, session: Session, batch: list[Delivery]) -> None:
         for delivery in batch:
             topic = Topic.parse(delivery.topic)
-            if topic.kind is Kind.STATUS:
+            if topic.kind is Kind.STATUS and not self.has_misled:  # before it may pack anything
+                self.has_misled = True
                 ack = Ack(collar_id=topic.collar_id, refused=[f"{RejectReason.UNOPENED}: not its"])
                 session.publish(str(Topic(SITE, topic.collar_id, Kind.ACK)), encode(ack), qos=0)
         opened = [each for delivery in batch for each in self._opened(delivery)]
