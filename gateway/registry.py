@@ -1,7 +1,7 @@
 """Who lives in this home and what is allowed: the cloud's last word, kept to do without it."""
 
 import sqlite3
-from bisect import bisect_right
+from bisect import bisect_left
 from datetime import datetime
 
 import msgspec
@@ -39,7 +39,7 @@ class Household:
     def pet_of(self, collar_id: str, observed_us: int) -> str | None:
         """The pet that wore the collar then."""
         worn = self._assignments.get(collar_id, [])
-        index = bisect_right(worn, observed_us, key=lambda assignment: assignment[0])
+        index = bisect_left(worn, (observed_us + 1,))  # those that began by then
         return worn[index - 1][1] if index else None
 
     def grants_of(self, pet_id: str | None, now: datetime) -> list[Grant]:

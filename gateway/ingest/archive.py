@@ -68,8 +68,8 @@ class Archive:
         received_us = to_us(judged.received_at)
         new, again = dict[tuple[str, Key], Admitted](), list[Admitted]()
         for each in judged.admitted:
-            key = (each.topic.collar_id, each.message.key)
-            if key not in new and self._hold_if_new(db, each.message):
+            key = (each.message.collar_id, each.message.key)
+            if key not in new and self._hold_if_new(db, each.message, key[1]):
                 new[key] = each
             else:
                 again.append(each)
@@ -124,15 +124,15 @@ class Archive:
             previous = salvage_previous(each.delivery.payload, each.delivery.content_type)
             self._runs.of(each.collar_id).hold(each.key, previous)
 
-    def _hold_if_new(self, db: sqlite3.Connection, message: Message) -> bool:
+    def _hold_if_new(self, db: sqlite3.Connection, message: Message, key: Key) -> bool:
         """Hold a message, unless one is held under its key; returns whether it was."""
         run = self._runs.of(message.collar_id)
-        if not (run.is_new(message.key) and run.knows_all):
+        if not (run.is_new(key) and run.knows_all):
             if _held_digest(db, message) is not None:
                 return False
             if not was_refused(db, message):  # else it was given up or forgotten, and here it is
-                run.found(message.key)
-        run.hold(message.key, previous_of(message))
+                run.found(key)
+        run.hold(key, previous_of(message))
         return True
 
     def _store(self, db: sqlite3.Connection, new: list[Admitted], judged: Sorted) -> None:
@@ -140,10 +140,10 @@ class Archive:
         for each in new:
             if not each.delivery.retained:  # that is of another day, perhaps of another life
                 self._dating.hear(each.message, judged.received_at)
-        rows: list[tuple[Any, ...]] = []
+        rows, received_us = list[tuple[Any, ...]](), to_us(judged.received_at)
         for each in new:  # now that all is heard
             filed = self._dating.file(each.message, judged.received_at, each.delivery.sent_at)
-            rows.append(self._row(each, filed, to_us(judged.received_at)))
+            rows.append(self._row(each, filed, received_us))
             self._note(db, each, filed, judged.heard)
         db.executemany(INSERT_MESSAGE, rows)
         for kind, messages in Counter(each.topic.kind for each in new).items():
@@ -182,7 +182,7 @@ class Archive:
             message.collar_id,
             message.boot,
             message.seq,
-            each.topic.kind.value,
+            str(each.topic.kind),
             self._household.pet_of(message.collar_id, observed_us),
             observed_us,
             to_us(delivery.sent_at) if delivery.sent_at else None,
@@ -191,7 +191,7 @@ class Archive:
             digest(delivery.payload),
             delivery.payload,
             msgspec.msgpack.encode(each.extra) if each.extra else None,
-            filed.basis.value,
+            int(filed.basis),
         )
 
 

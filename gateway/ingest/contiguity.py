@@ -63,6 +63,9 @@ class Contiguity:
         """``key`` is safe: stored, or refused for good. ``previous`` is what its birth names."""
         if key < self.next:
             return
+        if key == self.next and not self._ahead:  # all is well: nothing to remember of it
+            self._pass(key)
+            return
         if key not in self._known:
             if not self._has_room(key, previous):
                 self._forgotten = max(self._forgotten, key)
@@ -103,8 +106,7 @@ class Contiguity:
     def _advance(self) -> None:
         while self._ahead:  # each turn takes a key, passes a gap or changes the boot: one sweep
             if self._ahead[0] == self.next:
-                self.acked = self._take()
-                self.next = Key(self.acked.boot, self.acked.seq + 1)
+                self._pass(self._take())
             elif (gap := self._gap_here()) is not None:
                 self._give_up(Key(gap.boot, gap.last_seq + 1))
             elif (boot := self._following_boot()) is not None:
@@ -113,6 +115,9 @@ class Contiguity:
                 self._give_up(self._log_start)
             else:
                 return
+
+    def _pass(self, key: Key) -> None:
+        self.acked, self.next = key, Key(key.boot, key.seq + 1)
 
     def _take(self) -> Key:
         key = heappop(self._ahead)
