@@ -16,6 +16,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,14 +78,12 @@ def has_passed(found: Measured, *, has_gateway: bool) -> bool:
     return in_step and found.sprint >= 1.0 and kept and acked
 
 
-def measure() -> list[Figure]:
+def measure() -> Iterator[Figure]:
     """Collars in real time on two cores, with a gateway and without."""
     cores = sorted(os.sched_getaffinity(0))[:CORES]
     os.sched_setaffinity(0, cores)  # all that we start inherits it
-    return [
-        _figure("fleet", WITH_GATEWAY, has_gateway=True),
-        _figure("fleet_without_gateway", ALONE, has_gateway=False),
-    ]
+    yield _figure("fleet", WITH_GATEWAY, has_gateway=True)
+    yield _figure("fleet_without_gateway", ALONE, has_gateway=False)
 
 
 def _figure(name: str, collars: int, *, has_gateway: bool) -> Figure:

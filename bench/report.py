@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,18 +24,22 @@ class Figure:
     notes: str
 
 
-def run(measure: Callable[[], Sequence[Figure]]) -> int:
-    """Measure, print, write ``--json FILE``; 0 when every bar is reached, else 1."""
+def run(measure: Callable[[], Iterable[Figure]]) -> int:
+    """Measure, print, write ``--json FILE``; 0 when every bar is reached, else 1.
+
+    ``measure`` may be a generator: each figure is told as it comes, whatever becomes of the next.
+    """
     parser = argparse.ArgumentParser(description=measure.__doc__)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
-    figures = measure()
-    for figure in figures:
-        print(line(figure))
-    if options.json:
-        found = [asdict(figure) for figure in figures]
-        options.json.write_text(json.dumps(found[0] if len(found) == 1 else found, indent=1))
-    return 0 if all(figure.passed for figure in figures) else 1
+    figures: list[Figure] = []
+    for figure in measure():
+        figures.append(figure)
+        print(line(figure), flush=True)
+        if options.json:
+            found = [asdict(each) for each in figures]
+            options.json.write_text(json.dumps(found[0] if len(found) == 1 else found, indent=1))
+    return 0 if figures and all(figure.passed for figure in figures) else 1
 
 
 def line(figure: Figure) -> str:
