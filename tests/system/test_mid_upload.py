@@ -12,7 +12,7 @@ import pytest
 import plugins
 from collar_sim.assembly import Assembly, EngineChoice, FleetOptions, assemble
 from collar_sim.duty import PowerChange
-from collar_sim.firmware.link import uplink
+from collar_sim.firmware.link import reconnect
 from collar_sim.firmware.log.flash import Flash
 from collar_sim.firmware.minute import Draft
 from collar_sim.fleet_file import read_fleet
@@ -124,7 +124,7 @@ class Bench:
 async def test_a_reboot_in_mid_upload_loses_nothing_and_says_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uplink, "RECONNECT_S", 0.1)
+    monkeypatch.setattr(reconnect, "RECONNECT_S", 0.1)
     broker_port, port, door = free_ports(3)
     with Mosquitto(tmp_path / "broker", broker_port).running() as url:
         home = Home(tmp_path, Mosquitto(tmp_path / "broker", broker_port), url, port)

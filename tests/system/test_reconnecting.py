@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.link import link as link_module
+from collar_sim.firmware.link import reconnect as reconnect_module
 from collar_sim.firmware.link import uplink as uplink_module
 from collar_sim.firmware.link.link import Link
 from collar_sim.firmware.link.uplink import Uplink
@@ -75,7 +76,7 @@ def longest_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         asked.append(most_s)
         return 0.01
 
-    monkeypatch.setattr(uplink_module.random, "uniform", uniform)
+    monkeypatch.setattr(reconnect_module.random, "uniform", uniform)
     return asked
 
 
@@ -103,7 +104,7 @@ async def _try(link: Link, flash: Flash, collars: int, asked: list[float]) -> No
 async def test_waiting_in_vain_for_a_session_is_none_however_long_it_takes(
     flash: Flash, longest_s: list[float], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(uplink_module, "STABLE_S", 0.0)  # as a broker that lets us wait so long
+    monkeypatch.setattr(reconnect_module, "STABLE_S", 0.0)  # as a broker that lets us wait so long
     async with Rude(opens=False).serving() as url:
         await _try(Link(url, "home"), flash, 1, longest_s)
     assert longest_s[:TRIES] == [4.0, 8.0, 16.0] + [30.0] * (TRIES - 3)
@@ -112,7 +113,7 @@ async def test_waiting_in_vain_for_a_session_is_none_however_long_it_takes(
 async def test_after_a_session_that_lasted_the_next_try_is_soon(
     flash: Flash, longest_s: list[float], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(uplink_module, "STABLE_S", 0.0)
+    monkeypatch.setattr(reconnect_module, "STABLE_S", 0.0)
     async with Rude(opens=True).serving() as url:
         await _try(Link(url, "home"), flash, 1, longest_s)
     assert longest_s[:TRIES] == [2.0] * TRIES
@@ -125,16 +126,18 @@ async def test_sessions_that_break_off_as_they_begin_are_nothing_to_tell_the_oth
     broker = Rude(opens=True)
     async with broker.serving() as url:
         link = Link(url, "home")
+        waiting = asyncio.Event()
+        link.resting.add(waiting)
         await _try(link, flash, 3, longest_s)
     assert broker.connections >= 3 * TRIES
-    assert link.recoveries == 0
+    assert not waiting.is_set()
     assert longest_s[-1] == 30.0
 
 
 async def test_once_a_session_lasts_the_others_are_told(
     flash: Flash, longest_s: list[float], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(uplink_module, "STABLE_S", 0.1)
+    monkeypatch.setattr(reconnect_module, "STABLE_S", 0.1)
     monkeypatch.setattr(uplink_module, "FAREWELL_S", 0.1)  # it takes no last word
     async with Rude(opens=True, holds=True).serving() as url:
         link = Link(url, "home")

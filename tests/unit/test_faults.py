@@ -22,7 +22,9 @@ from collar_sim.duty import PowerChange
 from collar_sim.faults import Fault, FaultKind, Faults
 from collar_sim.firmware.clock import CollarClock
 from collar_sim.firmware.collar import Collar
-from collar_sim.firmware.link import uplink
+from collar_sim.firmware.link import reconnect
+from collar_sim.firmware.link.link import Link
+from collar_sim.firmware.link.uplink import Uplink
 from collar_sim.firmware.log.flash import Flash
 from collar_sim.firmware.log.flash_log import FlashLog
 from collar_sim.firmware.log.sealer import SealingKey
@@ -384,10 +386,10 @@ class TestUplink:
             longest_s.append(high)
             return 0.0
 
-        monkeypatch.setattr(uplink.random, "uniform", at_once)
+        monkeypatch.setattr(reconnect.random, "uniform", at_once)
         (port,) = free_ports(1)  # where nobody listens
-        link = uplink.Link(BrokerUrl("127.0.0.1", port), "home")
-        lone = uplink.Uplink(link, collar)
+        link = Link(BrokerUrl("127.0.0.1", port), "home")
+        lone = Uplink(link, collar)
         with structlog.testing.capture_logs() as logs:
             running = asyncio.create_task(lone.run())
             async with asyncio.timeout(20):
@@ -401,7 +403,7 @@ class TestUplink:
     async def test_without_power_it_looks_for_no_broker(
         self, collar: Collar, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(uplink.random, "uniform", lambda *_: 0.0)
+        monkeypatch.setattr(reconnect.random, "uniform", lambda *_: 0.0)
         met = asyncio.Event()
 
         async def meet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -410,7 +412,7 @@ class TestUplink:
 
         server = await asyncio.start_server(meet, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        lone = uplink.Uplink(uplink.Link(BrokerUrl("127.0.0.1", port), "home"), collar)
+        lone = Uplink(Link(BrokerUrl("127.0.0.1", port), "home"), collar)
         lone.power_off()
         running = asyncio.create_task(lone.run())
         for _ in range(5):

@@ -35,13 +35,11 @@ class Link:
     connecting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONNECTING))
     unreached: str = ""
     """Why no collar that tried ever was connected; empty once one was."""
-    recoveries: int = 0
-    """How often a collar found the broker again."""
     resting: set[asyncio.Event] = field(default_factory=set[asyncio.Event])
     """To be set when there is a broker again, of those who wait for their next try."""
     _away: set[str] = field(default_factory=set[str])
     _reached: bool = False
-    _recovered_s: float | None = None
+    _told_s: float | None = None
     _lasts: bool = True
     """Sessions last, as far as is known."""
     _warned_s: float | None = None
@@ -82,8 +80,8 @@ class Link:
     def _tell(self) -> None:
         """Wake those who wait for their next try: not each of thousands tells all others."""
         now_s = time.monotonic()
-        if self._recovered_s is None or now_s - self._recovered_s >= RECONNECT_S:
-            self.recoveries, self._recovered_s = self.recoveries + 1, now_s
+        if self._told_s is None or now_s - self._told_s >= RECONNECT_S:
+            self._told_s = now_s
             for each in self.resting:
                 each.set()
 

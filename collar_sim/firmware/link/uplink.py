@@ -1,15 +1,12 @@
 """A collar's connection: sends its flash log in order until the gateway says that it has it.
 
-When what is sent, and sent again, is told in `resend`; how it is written in `packets`.
-
-Where there is no broker, or it refuses, a collar tries ever more rarely, at random, so that a fleet
-is no storm; and once one collar of the process gets through, the others try soon.
+When what is sent, and sent again, is told in `resend`; how it is written in `packets`; how a lost
+broker is looked for in `reconnect`.
 
 Answers about models are sent once: the gateway asks again for what it does not hear.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -18,8 +15,9 @@ import structlog
 
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.link.downlink import Downlink, Said
-from collar_sim.firmware.link.link import RECONNECT_S, Link
+from collar_sim.firmware.link.link import Link
 from collar_sim.firmware.link.packets import Packets
+from collar_sim.firmware.link.reconnect import Reconnect
 from collar_sim.firmware.link.resend import Resend
 from gateway.wire.codec import AnyMessage, decode
 from gateway.wire.errors import Rejected, RejectReason, SessionLost
@@ -29,8 +27,6 @@ from gateway.wire.topics import Kind, Topic, ack_filter, downlink_filters
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-MAX_RECONNECT_S = 30.0  # the longest, after many in vain
-STABLE_S = 10.0  # a session that lasted so long was one: the next try is soon
 ALONE_S = 3_600.0  # after a batch that its gateway could not open; then one is tried again
 FAREWELL_S = 3.0  # for the broker to take the last word
 
@@ -65,16 +61,13 @@ class Uplink:
         self._downlink = downlink
         self._packets = Packets(link.site, collar)
         self._resend = Resend(collar, time.monotonic())
+        self._reconnect = Reconnect(link, collar.collar_id)
         self._session_now: Session | None = None
         self._unreadable: set[str] = set()
         """Topics on which something malformed was said; each is told once."""
         self._wake = asyncio.Event()
         self._leaving = False
         self._is_on = True
-        self._tries = 0
-        """Sessions in vain since the last one that lasted."""
-        self._found_s: float | None = None
-        """When the last try led to a session; None: it did not."""
         self._has_packed = False
         """A batch was sent in this session: an answer that none can be opened is about it."""
         self._alone_until_s = 0.0
@@ -92,6 +85,7 @@ class Uplink:
     def leave(self) -> None:
         """Say goodbye and end `run`."""
         self._leaving = True
+        self._reconnect.give_up()
         self._wake.set()
 
     def power_off(self) -> None:
@@ -105,7 +99,7 @@ class Uplink:
     def power_on(self) -> None:
         """Look for the broker again, as after a boot."""
         self._is_on = True
-        self._tries = 0
+        self._reconnect.start_over()
         self._wake.set()
 
     def answer(self, answers: Iterable[ModelAnswer]) -> None:
@@ -122,7 +116,6 @@ class Uplink:
     async def run(self) -> None:
         """Stay connected until told to leave."""
         while not self._leaving:
-            self._found_s = None
             try:
                 if self._is_on:
                     async with self._session() as session:
@@ -132,38 +125,19 @@ class Uplink:
             except Exception as error:  # one collar's trouble is not the fleet's
                 self._note_lost(repr(error))
                 log.exception("collar.failed", collar_id=self._collar.collar_id)
-            self._judge()
-            await self._rest()
-
-    def _judge(self) -> None:
-        """Whether that was a session; to wait in vain for a broker's word is none."""
-        if self._found_s is not None and time.monotonic() - self._found_s >= STABLE_S:
-            self._tries = 0
-            return
-        self._tries = min(self._tries + 1, 8)
-        if self._found_s is not None and self._is_on and not self._leaving:
-            self._link.broke_off()
+            self._reconnect.judge(is_ours=self._leaving or not self._is_on)
+            await self._powered()
+            await self._reconnect.rest()
 
     def _note_lost(self, reason: str) -> None:
         if self._is_on:
             self._link.lost(self._collar.collar_id, reason)
 
-    async def _rest(self) -> None:
-        """Wait for the next try, or for the power."""
+    async def _powered(self) -> None:
+        """Wait for the power, or for the end."""
         while not self._is_on and not self._leaving:
             self._wake.clear()
             await self._wake.wait()
-        longest_s = min(RECONNECT_S * 2**self._tries, MAX_RECONNECT_S)
-        before = self._link.recoveries
-        self._link.resting.add(self._wake)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(random.uniform(0.2, longest_s)):
-                while not self._leaving and self._link.recoveries == before:
-                    self._wake.clear()
-                    await self._wake.wait()
-                if not self._leaving:
-                    await asyncio.sleep(random.uniform(0.0, RECONNECT_S))
-        self._link.resting.discard(self._wake)
 
     @asynccontextmanager
     async def _session(self) -> AsyncGenerator[Session]:
@@ -188,17 +162,40 @@ class Uplink:
                             await session.drained()
 
     async def _converse(self, session: Session) -> None:
+        await self._listen(session)
+        if not self._is_on:  # the power went while we were connecting
+            session.abort()
+            return
+        with self._reconnect.in_session():
+            name = f"hear-{self._collar.collar_id}"
+            hearing = asyncio.create_task(self._hear(session), name=name)
+            hearing.add_done_callback(lambda _: self._wake.set())
+            try:
+                self._begin(session)
+                while not self._leaving:
+                    if hearing.done():
+                        hearing.result()
+                        raise SessionLost("the broker closed the connection")
+                    rest_s = self._send(session)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(rest_s):
+                            await self._wake.wait()
+            finally:
+                self._session_now = None
+                hearing.cancel()
+                await asyncio.gather(hearing, return_exceptions=True)
+
+    async def _listen(self, session: Session) -> None:
+        """Ask for the gateway's word."""
         site, collar_id = self._link.site, self._collar.collar_id
         if self._downlink is None:
             await session.subscribe(ack_filter(site, collar_id), qos=0)
         else:  # one packet: what is lost of it, the gateway says again
             self._downlink.opened()
             await session.subscribe(*downlink_filters(site, collar_id))
-        if not self._is_on:  # the power went while we were connecting
-            session.abort()
-            return
-        self._found_s = time.monotonic()
-        self._link.found(collar_id)
+
+    def _begin(self, session: Session) -> None:
+        """Say who we are, as the first thing of a session."""
         self._collar.clock.is_set = True  # the network says what time it is
         self._session_now = session
         self._has_packed, self._alone_until_s = False, 0.0
@@ -208,23 +205,6 @@ class Uplink:
         else:
             self._packets.publish_birth(session)
         self._announce(session)
-        hearing = asyncio.create_task(self._hear(session), name=f"hear-{collar_id}")
-        hearing.add_done_callback(lambda _: self._wake.set())
-        lasting = asyncio.get_running_loop().call_later(STABLE_S, self._link.lasted)
-        try:
-            while not self._leaving:
-                if hearing.done():
-                    hearing.result()
-                    raise SessionLost("the broker closed the connection")
-                rest_s = self._send(session)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(rest_s):
-                        await self._wake.wait()
-        finally:
-            self._session_now = None
-            lasting.cancel()
-            hearing.cancel()
-            await asyncio.gather(hearing, return_exceptions=True)
 
     def _send(self, session: Session) -> float | None:
         """Send what may be sent now; returns after how many seconds to look again."""
