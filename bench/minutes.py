@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from bench.forests import over_a_minute
 from bench.recordings import Windows
 from bench.simulated_teacher import SimulatedTeacher, agreed
-from cloud.training.activity import BATCH, CARRIERS, LEARNING_RATE, MIN_STD, count_macs
-from cloud.training.backend import load, to_int8
+from cloud.training.activity import CARRIERS, MIN_STD
+from cloud.training.backend import load
+from cloud.training.network import Lesson, as_int8, count_macs, dense, said, teach
 from cloud.training.teacher import Teacher, balance, carriers
 from collar_sim.firmware.models.classifier import Classifier
 from pawmesh.models.made import NO_DIGEST, engine_of
@@ -106,8 +107,7 @@ class Learned:
 
     def float(self, inputs: FloatArray) -> Text:
         """What the network said before it was made int8."""
-        scores = self.keras.predict(inputs, batch_size=4096, verbose=0)
-        return np.array(self.labels)[np.argmax(scores, axis=1)]
+        return np.array(self.labels)[np.argmax(said(self.keras, inputs), axis=1)]
 
 
 def is_still(windows: Windows) -> NDArray[np.bool_]:
@@ -161,20 +161,15 @@ def fit(
     )
     teacher = Teacher.of(inputs, targets, weight, len(labels), seed, SPLIT_SHARE)
     asked = np.concatenate([inputs, carriers(inputs, weight, CARRIERS, NEAR_LIMIT, rng)])
-    said = teacher.says(asked)
+    truth = teacher.says(asked)
     if beside is not None:
         raw = asked * np.float32(std) + np.float32(mean)
-        said = agreed(said, beside.logs(raw, labels, rng), len(inputs))
-    model = _network(keras, len(labels))
-    steps = epochs * -(-len(asked) // BATCH)
-    schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
-    model.compile(keras.optimizers.Adam(schedule), "categorical_crossentropy")
-    order = rng.permutation(len(asked))
-    model.fit(asked[order], said[order], batch_size=BATCH, epochs=epochs, verbose=0)
-    edges = np.array([[-NEAR_LIMIT], [NEAR_LIMIT]], np.float32).repeat(INPUTS, axis=1)
-    shown = np.concatenate([edges, asked[order]])
+        truth = agreed(truth, beside.logs(raw, labels, rng), len(inputs))
+    lesson = Lesson(asked, truth, np.ones(len(asked), np.float32)).shuffled(rng)
+    model = dense(keras, INPUTS, HIDDEN, len(labels))
+    teach(keras, model, lesson, epochs=epochs)
     content = admit(
-        to_int8(model, shown, tf, scale_per_neuron=False),
+        as_int8(model, lesson.inputs, tf),
         COLLAR_BUDGET,
         input_shape=(1, INPUTS),
         outputs=len(labels),
@@ -204,14 +199,6 @@ def _animals_alike(weight: FloatArray, targets: Targets, animals: Text) -> Float
             share = weight[targets == target].sum() / len(whose)
             made[rows] *= share / weight[rows].sum()
     return made
-
-
-def _network(keras: Any, classes: int) -> Any:
-    """As `cloud.training.activity.network`, for twice as many inputs."""
-    x = source = keras.Input((INPUTS,))
-    for width in HIDDEN:
-        x = keras.layers.ReLU(max_value=6.0)(keras.layers.Dense(width)(x))
-    return keras.Model(source, keras.layers.Dense(classes, activation="softmax")(x))
 
 
 def _engine(content: bytes, labels: list[str]) -> Classifier:

@@ -12,15 +12,16 @@ doi:10.1109/CVPR.2017.587).
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.training.backend import load, to_int8
+from cloud.training.backend import load
 from cloud.training.dataset import Dataset
 from cloud.training.errors import DatasetTooSmall
 from cloud.training.judge import calibration
+from cloud.training.network import LEARNING_RATE, Lesson, as_int8, count_macs, dense, said, teach
 from cloud.training.sensors import as_others_would
 from cloud.training.teacher import Teacher, balance, carriers
 from cloud.training.weights import Examples, Start, unpack
@@ -29,11 +30,10 @@ from plugins.sdk.features import NEAR_LIMIT, standardised
 from plugins.sdk.manifest import RATE_HZ, Standard
 
 FloatArray = NDArray[np.float32]
+Text = NDArray[np.str_]
 Targets = NDArray[np.uint8]
 
 MIN_PURITY = 0.75  # a window half walk, half rest teaches neither
-BATCH = 256
-LEARNING_RATE = 3e-3
 HIDDEN = (96, 48)  # docs/decisions/0015: what the flash holds
 CARRIERS = 40_000  # places at which the forest is asked
 MIN_STD = 0.02
@@ -63,16 +63,7 @@ class Fitted:
 
     def predict(self, inputs: FloatArray) -> FloatArray:
         """The float model's outputs for prepared inputs."""
-        return _said(self.keras, inputs)
-
-
-@dataclass(frozen=True)
-class _Lesson:
-    """What the network learns from."""
-
-    inputs: FloatArray
-    truth: FloatArray
-    weight: FloatArray
+        return said(self.keras, inputs)
 
 
 def fit(
@@ -111,85 +102,93 @@ def fit(
     rng = np.random.default_rng([seed, 1])
     pure = data.where((data.purity >= MIN_PURITY) & np.isin(data.labels, labels))
     chosen = pure.capped(per_class, rng)
-    targets = np.array([labels.index(label) for label in chosen.labels.tolist()], np.uint8)
-    _require_enough(targets, labels, all_needed=start is None)
-    views = (chosen.windows, as_others_would(chosen.windows, rng, RATE_HZ))
-    described = np.concatenate([descriptors(view, RATE_HZ) for view in views])
-    targets = np.tile(targets, len(views))
-    weight = balance(targets, np.tile(chosen.animals, len(views)))
-
-    model = network(keras, len(labels), hidden)
+    _require_enough(chosen.labels, labels, all_needed=start is None)
+    shown = _Shown.of(chosen, labels, rng)
+    model = dense(keras, len(NAMES), hidden, len(labels))
     if start is None:
-        standard = _standard(described)
-        inputs = standardised(described, standard.mean, standard.std, NEAR_LIMIT)
-        examples = _examples(inputs, targets, rng)
-        truth = np.eye(len(labels), dtype=np.float32)[targets]
-        lesson = _taught(_Lesson(inputs, truth, weight), targets, trust, seed, rng)
+        course = _from_nothing(shown, trust, seed, rng)
     else:
-        begun = unpack(start, [tuple(each.shape) for each in model.weights])
-        standard, examples = begun.standard, begun.examples
-        model.set_weights(begun.weights)
-        inputs = standardised(described, standard.mean, standard.std, NEAR_LIMIT)
-        truth = np.eye(len(labels), dtype=np.float32)[targets]
-        lesson = _with_rehearsal(_Lesson(inputs, truth, weight), model, examples, rng)
-    steps = epochs * -(-len(lesson.inputs) // BATCH)
-    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    model.compile(keras.optimizers.Adam(schedule), "categorical_crossentropy")
-    order = rng.permutation(len(lesson.inputs))
-    model.fit(
-        lesson.inputs[order],
-        lesson.truth[order],
-        sample_weight=lesson.weight[order],
-        batch_size=BATCH,
-        epochs=epochs,
-        verbose=0,
-    )
+        course = _going_on(shown, model, start, rng)
+    lesson = course.lesson.shuffled(rng)
+    teach(keras, model, lesson, epochs=epochs, learning_rate=learning_rate)
     if tune is not None:
-        _calibrate(model, tune.where(np.isin(tune.labels, labels)), labels, standard)
-    edges = np.array([[-NEAR_LIMIT], [NEAR_LIMIT]], np.float32).repeat(len(NAMES), axis=1)
-    shown = np.concatenate([edges, lesson.inputs[order]])
-    tflite = to_int8(model, shown, tf, scale_per_neuron=False)
-    return Fitted(model, tflite, standard, MACS + count_macs(model), examples)
+        _calibrate(model, tune.where(np.isin(tune.labels, labels)), labels, course.standard)
+    tflite = as_int8(model, lesson.inputs, tf)
+    return Fitted(model, tflite, course.standard, MACS + count_macs(model), course.examples)
 
 
-def network(keras: Any, classes: int, hidden: tuple[int, int] = HIDDEN) -> Any:
-    """Two hidden layers. ReLU6: what is far out must not count without end."""
-    layers = keras.layers
-    source = keras.Input((len(NAMES),))
-    x = source
-    for width in hidden:
-        x = layers.ReLU(max_value=6.0)(layers.Dense(width)(x))
-    return keras.Model(source, layers.Dense(classes, activation="softmax")(x))
+@dataclass(frozen=True)
+class _Shown:
+    """Labelled windows that teach."""
+
+    described: FloatArray
+    """Shape (n, descriptors), as measured."""
+    targets: Targets
+    """The number of the label of each."""
+    truth: FloatArray
+    """The same, shape (n, labels)."""
+    weight: FloatArray
+
+    @classmethod
+    def of(cls, chosen: Dataset, labels: list[str], rng: np.random.Generator) -> Self:
+        """Each window as it was, and as another unit would have recorded it."""
+        views = (chosen.windows, as_others_would(chosen.windows, rng, RATE_HZ))
+        targets = np.tile(_numbers(chosen.labels, labels), len(views))
+        return cls(
+            np.concatenate([descriptors(view, RATE_HZ) for view in views]),
+            targets,
+            np.eye(len(labels), dtype=np.float32)[targets],
+            balance(targets, np.tile(chosen.animals, len(views))),
+        )
+
+    def lesson(self, standard: Standard) -> Lesson:
+        """What they teach by themselves."""
+        inputs = standardised(self.described, standard.mean, standard.std, NEAR_LIMIT)
+        return Lesson(inputs, self.truth, self.weight)
 
 
-def count_macs(model: Any) -> int:
-    """Multiplications of one inference in convolutions and dense layers."""
-    total = 0
-    for layer in model.layers:
-        weights = layer.get_weights()
-        kind = type(layer).__name__
-        if kind in ("Conv2D", "DepthwiseConv2D", "Dense"):
-            places = int(np.prod(layer.output.shape[1:-1], dtype=int))
-            total += int(weights[0].size) * max(1, places)
-    return total
+@dataclass(frozen=True)
+class _Course:
+    """What a training goes by."""
+
+    lesson: Lesson
+    standard: Standard
+    examples: Examples
 
 
-def _taught(
-    given: _Lesson, targets: Targets, trust: float, seed: int, rng: np.random.Generator
-) -> _Lesson:
+def _from_nothing(shown: _Shown, trust: float, seed: int, rng: np.random.Generator) -> _Course:
+    """What is shown, as a forest sees it."""
+    standard = _standard(shown.described)
+    given = shown.lesson(standard)
+    examples = _examples(given.inputs, shown.targets, rng)
+    teacher = Teacher.of(given.inputs, shown.targets, given.weight, shown.truth.shape[1], seed)
+    return _Course(_taught(given, teacher, trust, rng), standard, examples)
+
+
+def _going_on(shown: _Shown, model: Any, start: bytes, rng: np.random.Generator) -> _Course:
+    """What is shown, and what the earlier training knew; the model becomes the earlier one."""
+    begun = unpack(start, [tuple(each.shape) for each in model.weights])
+    model.set_weights(begun.weights)
+    given = shown.lesson(begun.standard)
+    lesson = _with_rehearsal(given, model, begun.examples, rng)
+    return _Course(lesson, begun.standard, begun.examples)
+
+
+def _taught(given: Lesson, teacher: Teacher, trust: float, rng: np.random.Generator) -> Lesson:
     """What a forest of these examples says of them, and of places around them."""
-    teacher = Teacher.of(given.inputs, targets, given.weight, given.truth.shape[1], seed)
     around = carriers(given.inputs, given.weight, CARRIERS, NEAR_LIMIT, rng)
-    said = teacher.says(np.concatenate([given.inputs, around]))
-    said[: len(targets)] += trust * (given.truth - said[: len(targets)])
-    weight = np.ones(len(said), np.float32)
-    weight[: len(targets)] += trust * (given.weight - 1.0)
-    return _Lesson(np.concatenate([given.inputs, around]), said, weight)
+    asked = np.concatenate([given.inputs, around])
+    truth = teacher.says(asked)
+    own = slice(len(given.inputs))
+    truth[own] += trust * (given.truth - truth[own])
+    weight = np.ones(len(asked), np.float32)
+    weight[own] += trust * (given.weight - 1.0)
+    return Lesson(asked, truth, weight)
 
 
 def _with_rehearsal(
-    new: _Lesson, earlier: Any, examples: Examples, rng: np.random.Generator
-) -> _Lesson:
+    new: Lesson, earlier: Any, examples: Examples, rng: np.random.Generator
+) -> Lesson:
     """What is new, and what the earlier model says of its examples and of places around them."""
     old = examples.inputs.astype(np.float32) * np.float32(STEP)
     old_weight = balance(examples.targets, np.full(len(examples), "all"))
@@ -199,9 +198,9 @@ def _with_rehearsal(
         new.weight * np.float32((1 - REHEARSED) * total / len(new.inputs)),
         np.full(len(asked), REHEARSED * total / len(asked), np.float32),
     ]
-    return _Lesson(
+    return Lesson(
         np.concatenate([new.inputs, asked]),
-        np.concatenate([new.truth, _said(earlier, asked)]),
+        np.concatenate([new.truth, said(earlier, asked)]),
         np.concatenate(weight),
     )
 
@@ -214,20 +213,23 @@ def _calibrate(model: Any, tune: Dataset, labels: list[str], standard: Standard)
     """
     described = descriptors(tune.windows, RATE_HZ)
     inputs = standardised(described, standard.mean, standard.std, NEAR_LIMIT)
-    targets = np.array([labels.index(label) for label in tune.labels.tolist()], np.uint8)
-    factor, offsets = calibration(_said(model, inputs), targets)
+    factor, offsets = calibration(said(model, inputs), _numbers(tune.labels, labels))
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights(
         [kernel * np.float32(factor), (bias * factor + offsets).astype(np.float32)]
     )
 
 
-def _require_enough(targets: Targets, labels: list[str], *, all_needed: bool) -> None:
-    counts = np.bincount(targets, minlength=len(labels))
-    if all_needed and counts.min() == 0:
-        raise DatasetTooSmall(f"no window of {labels[int(np.argmin(counts))]}")
-    if len(targets) == 0:
+def _require_enough(words: Text, labels: list[str], *, all_needed: bool) -> None:
+    missing = [label for label in labels if label not in words]
+    if all_needed and missing:
+        raise DatasetTooSmall(f"no window of {missing[0]}")
+    if len(words) == 0:
         raise DatasetTooSmall(f"no window of any of {', '.join(labels)}")
+
+
+def _numbers(words: Text, labels: list[str]) -> Targets:
+    return np.array([labels.index(word) for word in words.tolist()], np.uint8)
 
 
 def _standard(described: FloatArray) -> Standard:
@@ -246,7 +248,3 @@ def _examples(inputs: FloatArray, targets: Targets, rng: np.random.Generator) ->
         ]
     )
     return Examples(np.rint(inputs[rows] / STEP).astype(np.int8), targets[rows])
-
-
-def _said(model: Any, inputs: FloatArray) -> FloatArray:
-    return np.asarray(model.predict(inputs, batch_size=4096, verbose=0), np.float32)

@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.training.activity import count_macs
 from cloud.training.backend import load, to_int8
 from cloud.training.dataset import Dataset
+from cloud.training.network import count_macs
 from cloud.training.sensors import as_others_would
 from plugins.sdk.features import MACS, NAMES, standardised, window_features
 from plugins.sdk.manifest import RATE_HZ, Standard
