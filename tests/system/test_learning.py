@@ -433,11 +433,11 @@ def test_the_same_windows_and_seed_give_the_same_bytes(database: str, tmp_path: 
 MOMENTS = {
     "reading": "",
     "learning": "",
-    "judging": "",
+    "judging": "LOCK TABLE rollout IN EXCLUSIVE MODE",
     "promoting": "LOCK TABLE rollout IN EXCLUSIVE MODE",
     "promoting at last": "SELECT * FROM training_run WHERE state = 'running' FOR UPDATE",
 }
-"""When the trainer is killed; with a lock, while its last transaction waits for it."""
+"""When the trainer is killed; with a lock, so that it cannot have done what comes last."""
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1885435762"
 
@@ -458,13 +458,14 @@ def kill_trainer(settings: Settings, database: str, moment: str) -> None:
     ):
         assert process.stderr is not None
         said = ""
-        for said in process.stderr:
-            if (word if not lock else "learning") in said:
-                break
-        assert said, "it ended before"
         with holder.transaction():
-            if lock:
-                holder.execute(lock.encode())
+            for said in process.stderr:
+                if lock and "learning" in said:
+                    holder.execute(lock.encode())
+                if word in said:
+                    break
+            assert word in said, "it ended before"
+            if word == "promoting":
                 wait_for(lambda: count(watch, WAITING) > 0)
             elif word == "learning":  # of the others, each is over within half a second
                 time.sleep(random.uniform(0, 0.5))

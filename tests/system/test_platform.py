@@ -220,7 +220,7 @@ class TestRunning:
         assert eventually(renewed), up.log.read_text()
         assert eventually(lambda: up.said(f"The {part} ended (SIGKILL); starting it again."))
         assert eventually(lambda: up.said(f"The {part} is back."))
-        assert eventually(lambda: up.command("status")["ok"])
+        assert eventually(lambda: pawmesh("status", *at(up)).returncode == 0)
 
 
 def others(up: Up) -> None:
