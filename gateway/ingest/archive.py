@@ -2,6 +2,8 @@
 
 import sqlite3
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -13,7 +15,6 @@ from gateway.ingest.dating import Dating, Filed
 from gateway.ingest.filing import keep_boots, kept_boots, refile
 from gateway.ingest.rejected import Refused, keep_refused, was_refused
 from gateway.ingest.runs import Runs, previous_of
-from gateway.metrics import MESSAGES, REJECTED
 from gateway.registry import Household
 from gateway.slots import note_word
 from gateway.store import to_us
@@ -21,16 +22,26 @@ from gateway.store.store import count
 from gateway.wire.codec import digest, salvage_previous
 from gateway.wire.errors import RejectReason
 from gateway.wire.messages import Birth, Key, Message, Presence, Slots, Status
+from gateway.wire.topics import Kind
 
 REFILED = 1_000  # messages a commit at most that are filed anew; the next ones go on
 
-Outcome = tuple[set[str], list[Refused]]
-"""Collars that are to be told where they stand, and what was refused."""
 
 INSERT_MESSAGE = """
 INSERT INTO message (collar_id, boot, seq, kind, pet_id, observed_us, sent_us, received_us,
                      content_type, digest, payload, extra, basis)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a transaction did: true, and to be told and counted, once it is committed."""
+
+    stored: Counter[Kind]
+    """New messages."""
+    refused: list[Refused]
+    acked: dict[str, Key | None]
+    """Collars that are to be told where they stand, and up to where each may forget."""
 
 
 class Archive:
@@ -43,28 +54,26 @@ class Archive:
         self._runs = Runs()
         self._to_refile: dict[tuple[str, int], int] = {}
         """Boots that were told when they began, and the id up to which they are filed anew."""
+        self._is_ahead = False
+        """Something is remembered that was not committed."""
 
     def load(self, db: sqlite3.Connection) -> None:
         """Remember what is stored, and nothing else."""
-        for collar_id in self._household.collars:
-            row = db.execute(
-                """SELECT content_type FROM message WHERE collar_id = ?
-                   ORDER BY boot DESC, seq DESC LIMIT 1""",
-                (collar_id,),
-            ).fetchone()
-            if row is not None:
-                self._downlink.forms[collar_id] = row["content_type"]
+        self._downlink.forms = dict(_kept_forms(db, self._household.collars))
         self._runs.load(db, self._household.registry.site)
         kept = list(kept_boots(db))
         self._dating.restore(kept)
         self._to_refile = {(collar_id, boot): 0 for collar_id, boot, _ in kept}
+        self._is_ahead = False
 
-    def acked(self, collar_id: str) -> Key | None:
-        """Up to where a collar may forget."""
-        return self._runs.of(collar_id).acked
+    def undone(self) -> None:
+        """A transaction was rolled back: the next one begins with what is stored."""
+        self._is_ahead = True
 
     def commit(self, db: sqlite3.Connection, judged: Sorted) -> Outcome:
         """Store what was admitted, and keep what was refused: one transaction."""
+        if self._is_ahead:
+            self.load(db)
         received_us = to_us(judged.received_at)
         new, again = dict[tuple[str, Key], Admitted](), list[Admitted]()
         for each in judged.admitted:
@@ -73,7 +82,7 @@ class Archive:
                 new[key] = each
             else:
                 again.append(each)
-        self._store(db, list(new.values()), judged)
+        stored = self._store(db, list(new.values()), judged)
         conflicts = [self._compare(db, each) for each in again]
         refused = judged.refused + [each for each in conflicts if each is not None]
         self._take_statuses(db, judged, received_us)
@@ -85,10 +94,12 @@ class Archive:
         touched |= {status.collar_id for status in judged.statuses}
         touched |= {each.collar_id for each in refused if each.collar_id is not None}
         self._runs.save(db, touched)
-        return touched, refused
+        return Outcome(stored, refused, {each: self._runs.of(each).acked for each in touched})
 
     def refile(self, db: sqlite3.Connection) -> bool:
         """File some of what was misdated anew; returns whether there is more."""
+        if self._is_ahead:
+            self.load(db)
         room = REFILED
         while self._to_refile and room > 0:
             boot, after = next(iter(self._to_refile.items()))
@@ -116,8 +127,6 @@ class Archive:
         self, db: sqlite3.Connection, refused: list[Refused], received_us: int
     ) -> None:
         keep_refused(db, refused, received_us)
-        for reason, messages in Counter(each.reason for each in refused).items():
-            REJECTED.labels(reason.value).inc(messages)
         for each in refused:
             if each.collar_id is None or each.key is None or each.reason is RejectReason.CONFLICT:
                 continue
@@ -135,7 +144,7 @@ class Archive:
         run.hold(key, previous_of(message))
         return True
 
-    def _store(self, db: sqlite3.Connection, new: list[Admitted], judged: Sorted) -> None:
+    def _store(self, db: sqlite3.Connection, new: list[Admitted], judged: Sorted) -> Counter[Kind]:
         """Store messages of new keys: only these teach when a boot began, and nothing retained."""
         for each in new:
             if not each.delivery.retained:  # that is of another day, perhaps of another life
@@ -146,8 +155,7 @@ class Archive:
             rows.append(self._row(each, filed, received_us))
             self._note(db, each, filed, judged.heard)
         db.executemany(INSERT_MESSAGE, rows)
-        for kind, messages in Counter(each.topic.kind for each in new).items():
-            MESSAGES.labels(kind.value).inc(messages)
+        return Counter(each.topic.kind for each in new)
 
     def _note(self, db: sqlite3.Connection, each: Admitted, filed: Filed, heard: Heard) -> None:
         """Remember what a new message says beside its content."""
@@ -193,6 +201,18 @@ class Archive:
             msgspec.msgpack.encode(each.extra) if each.extra else None,
             int(filed.basis),
         )
+
+
+def _kept_forms(db: sqlite3.Connection, collar_ids: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Of each collar that was heard, the content type of its last message."""
+    for collar_id in collar_ids:
+        row = db.execute(
+            """SELECT content_type FROM message WHERE collar_id = ?
+               ORDER BY boot DESC, seq DESC LIMIT 1""",
+            (collar_id,),
+        ).fetchone()
+        if row is not None:
+            yield collar_id, row["content_type"]
 
 
 def _held_digest(db: sqlite3.Connection, message: Message) -> bytes | None:

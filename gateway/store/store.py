@@ -33,6 +33,10 @@ def from_us(us: int) -> datetime:
     return _EPOCH + us * _MICROSECOND
 
 
+def _forget_nothing() -> None:
+    """Of work that remembers nothing beside the store."""
+
+
 class Store:
     """The home's memory. ``write`` and ``read`` take a function of a connection."""
 
@@ -67,22 +71,32 @@ class Store:
             writer.close()
             reader.close()
 
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run ``work`` in one transaction; when this returns, its effect survives a power cut."""
+    async def write(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        undone: Callable[[], None] = _forget_nothing,
+    ) -> T:
+        """Run ``work`` in one transaction; when this returns, its effect survives a power cut.
+
+        Where it fails, at the latest in the commit, ``undone`` is called before any other work.
+        """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._write_thread, self._transaction, work)
+        return await loop.run_in_executor(self._write_thread, self._transaction, work, undone)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` on what is committed."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._read_thread, work, self._reader)
 
-    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _transaction(
+        self, work: Callable[[sqlite3.Connection], T], undone: Callable[[], None]
+    ) -> T:
         self._writer.execute("BEGIN IMMEDIATE")
         try:
             result = work(self._writer)
             self._writer.execute("COMMIT")
         except BaseException:
+            undone()
             if self._writer.in_transaction:  # a full disk has rolled it back already
                 self._writer.execute("ROLLBACK")
             raise
