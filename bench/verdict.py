@@ -1,11 +1,12 @@
 """What a bench of the activity model found, in the words that others rely on."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from bench.judging import Answers, FloatArray, Text, interval, majority, tally
+from bench.judging import Answers, FloatArray, Tally, Text, interval, majority, tally
 from bench.recordings import Windows
 from bench.report import Figure
 
@@ -60,41 +61,86 @@ class Found:
             self.said.setdefault(animal, {}).setdefault(model, []).append(answers)
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """What all models came to on one animal."""
+
+    said: dict[str, list[Answers]]
+    """By model, a run a seed."""
+    labels: list[str]
+    tallies: dict[str, Tally]
+    macro: dict[str, float]
+    """Macro-F1 by model, and of always saying the commonest label."""
+    draws: dict[str, FloatArray]
+    """Macro-F1 by model, of sessions drawn anew; the same draws for each."""
+
+    @classmethod
+    def of(cls, said: dict[str, list[Answers]], labels: list[str]) -> Self:
+        """Of what was said of it, and the labels that it is judged on."""
+        tallies = {model: tally(said[model], labels) for model in MODELS}
+        macro = {model: each.macro() for model, each in tallies.items()}
+        macro["majority"] = majority(said["ours"][0].truth, labels)
+        draws = {model: each.drawn(np.random.default_rng(0)) for model, each in tallies.items()}
+        return cls(said, labels, tallies, macro, draws)
+
+    @property
+    def truth(self) -> Text:
+        """Of each window."""
+        return self.said["ours"][0].truth
+
+    def per_class(self, model: str) -> dict[str, float]:
+        """F1 of each label."""
+        return dict(zip(self.labels, self.tallies[model].per_class().tolist(), strict=True))
+
+    def of_seeds(self, model: str) -> list[float]:
+        """Macro-F1 of each run."""
+        return [tally([run], self.labels).macro() for run in self.said[model]]
+
+    def told(self) -> dict[str, Any]:
+        """As a report has it."""
+        unlearnable = self.truth[~np.isin(self.truth, self.labels)]
+        return {
+            **_rounded(self.macro),
+            "seeds": {m: [round(f1, 4) for f1 in self.of_seeds(m)] for m in self.said},
+            "intervals": {model: interval(each) for model, each in self.draws.items()},
+            "per_class": {model: _rounded(self.per_class(model)) for model in MODELS},
+            "unlearnable": _support(unlearnable),
+            **_rounded({f"{m}_coverage": self.said[m][0].coverage for m in ZERO_SHOT}),
+        }
+
+
 def report(found: Found, seeds: int) -> dict[str, Any]:
     """What was found, as INTERFACES and ``bench.report`` name it."""
-    per_animal: dict[str, Any] = {}
-    means: dict[str, list[float]] = {model: [] for model in (*MODELS, "majority")}
-    draws: dict[str, list[FloatArray]] = {model: [] for model in MODELS}
-    per_class: dict[str, list[float]] = {}
-    for animal, said in found.said.items():
-        labels = found.labels[animal]
-        tallies = {model: tally(said[model], labels) for model in MODELS}
-        truth = said["ours"][0].truth
-        means["majority"].append(majority(truth, labels))
-        for model, each in tallies.items():
-            means[model].append(each.macro())
-            draws[model].append(each.drawn(np.random.default_rng(0)))
-        for label, f1 in zip(labels, tallies["ours"].per_class().tolist(), strict=True):
-            per_class.setdefault(label, []).append(f1)
-        per_animal[animal] = {
-            **{model: round(values[-1], 4) for model, values in means.items()},
-            "seeds": {m: [round(tally([run], labels).macro(), 4) for run in said[m]] for m in said},
-            "intervals": {model: interval(each[-1]) for model, each in draws.items()},
-            "per_class": {
-                model: dict(zip(labels, np.round(each.per_class(), 4).tolist(), strict=True))
-                for model, each in tallies.items()
-            },
-            "unlearnable": _support(truth[~np.isin(truth, labels)]),
-            **{f"{model}_coverage": round(said[model][0].coverage, 4) for model in ZERO_SHOT},
-        }
-    value = {model: float(np.mean(values)) for model, values in means.items()}
-    drawn = {model: np.mean(each, axis=0) for model, each in draws.items()}
+    judged = {who: _Judged.of(said, found.labels[who]) for who, said in found.said.items()}
+    each = list(judged.values())
+    value = {model: _mean(one.macro[model] for one in each) for model in (*MODELS, "majority")}
+    drawn = {model: np.mean([one.draws[model] for one in each], axis=0) for model in MODELS}
+    alone = _first_seed(each)
+    return {
+        **asdict(_figure(each, value, alone, seeds)),
+        "per_animal": {who: one.told() for who, one in judged.items()},
+        "per_class": _per_class(each),
+        "support": {who: _support(one.truth) for who, one in judged.items()},
+        **_rounded({model: f1 for model, f1 in value.items() if model != "float"}),
+        "ratio_to_strong": round(value["ours"] / value["forest_strong"], 4),
+        "coverage": round(_mean(run.coverage for one in each for run in one.said["ours"]), 4),
+        "float_macro_f1": round(value["float"], 4),
+        "int8_macro_f1": round(value["ours"], 4),
+        "intervals": {
+            **{model: interval(draws) for model, draws in drawn.items()},
+            "ratio_to_strong": interval(drawn["ours"] / drawn["forest_strong"]),
+        },
+        **_rounded({f"ratio_{part}": alone[part] for part in PARTS}),
+        **asdict(found.cost),
+    }
+
+
+def _figure(
+    judged: list[_Judged], value: dict[str, float], alone: dict[str, float], seeds: int
+) -> Figure:
     ratio = value["ours"] / value["forest_strong"]
     int8_loss = value["float"] - value["ours"]
-    coverage = float(np.mean([a.coverage for s in found.said.values() for a in s["ours"]]))
-    first = {model: _first_seed(found, model) for model in ("ours", "forest_strong")}
-    beside = {model: value[model] / first["forest_strong"] for model in PARTS}
-    figure = Figure(
+    return Figure(
         name="activity_real",
         value=round(value["ours"], 4),
         unit="macro-F1",
@@ -102,39 +148,36 @@ def report(found: Found, seeds: int) -> dict[str, Any]:
         ratio=round(ratio, 4),
         bar=BAR,
         passed=ratio >= BAR and abs(int8_loss) <= MAX_INT8_LOSS,
-        n=sum(len(said["ours"][0].truth) for said in found.said.values()),
+        n=sum(len(one.truth) for one in judged),
         notes=(
             f"int8 on dogs never seen beside ExtraTrees(300); {seeds} seeds; 1.25 is wanted; "
             f"int8 {-int8_loss:+.4f} from float; intervals are of 90 % of draws of whole sessions; "
-            f"seed 1 alone: {first['ours'] / first['forest_strong']:.2f}, without the rule that "
-            f"who does not move rests {beside['as_labelled']:.2f}, without simulated animals "
-            f"{beside['real_alone']:.2f}, without them and window by window "
-            f"{beside['by_window']:.2f}"
+            f"seed 1 alone: {alone['ours']:.2f}, without the rule that who does not move rests "
+            f"{alone['as_labelled']:.2f}, without simulated animals {alone['real_alone']:.2f}, "
+            f"without them and window by window {alone['by_window']:.2f}"
         ),
     )
-    return {
-        **asdict(figure),
-        "per_animal": per_animal,
-        "per_class": {label: round(float(np.mean(f1)), 4) for label, f1 in per_class.items()},
-        "support": {a: _support(said["ours"][0].truth) for a, said in found.said.items()},
-        **{model: round(value[model], 4) for model in (*MODELS, "majority") if model != "float"},
-        "ratio_to_strong": round(ratio, 4),
-        "coverage": round(coverage, 4),
-        "float_macro_f1": round(value["float"], 4),
-        "int8_macro_f1": round(value["ours"], 4),
-        "intervals": {
-            **{model: interval(each) for model, each in drawn.items()},
-            "ratio_to_strong": interval(drawn["ours"] / drawn["forest_strong"]),
-        },
-        **{f"ratio_{part}": round(ratio, 4) for part, ratio in beside.items()},
-        **asdict(found.cost),
-    }
 
 
-def _first_seed(found: Found, model: str) -> float:
-    """Macro-F1 of its first run, the mean of the animals."""
-    each = [tally(said[model][:1], found.labels[name]) for name, said in found.said.items()]
-    return float(np.mean([one.macro() for one in each]))
+def _first_seed(judged: list[_Judged]) -> dict[str, float]:
+    """Ours and its parts by the first seed alone, beside the strong forest's first."""
+    strong = _mean(one.of_seeds("forest_strong")[0] for one in judged)
+    return {m: _mean(one.of_seeds(m)[0] for one in judged) / strong for m in ("ours", *PARTS)}
+
+
+def _per_class(judged: list[_Judged]) -> dict[str, float]:
+    """F1 of ours by label, the mean of the animals that have it."""
+    each = [one.per_class("ours") for one in judged]
+    labels = dict.fromkeys(label for one in each for label in one)
+    return _rounded({label: _mean(f1[label] for f1 in each if label in f1) for label in labels})
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in values.items()}
 
 
 def _support(words: Text) -> dict[str, int]:
