@@ -21,6 +21,7 @@ from gateway.ingest.admission import Admission, Sorted
 from gateway.ingest.archive import Archive
 from gateway.ingest.contiguity import MAX_LOST
 from gateway.ingest.dating import Basis, Dating
+from gateway.ingest.rejected import KEPT_OF_A_COMMIT
 from gateway.ingest.runs import UNHELD
 from gateway.registry import Household
 from gateway.store.store import MIGRATIONS
@@ -72,6 +73,19 @@ async def test_what_cannot_be_stored_is_refused_alone_and_the_others_are_safe(do
         held = await door.ask("SELECT collar_id, seq FROM message ORDER BY 1, 2")
         assert [tuple(row) for row in held] == [("c1", 0), ("c1", 1), ("c1", 3), ("c2", 0)]
         await door.restart()
+
+
+async def test_a_status_beside_what_cannot_be_stored_is_taken(door: Door) -> None:
+    await door.ask(
+        """CREATE TRIGGER poison BEFORE INSERT ON message WHEN NEW.seq = 1
+           BEGIN SELECT RAISE(ABORT, 'no room for a one'); END"""
+    )
+    gap = {"boot": 1, "first_seq": 2, "last_seq": 4}
+    status = {"collar_id": "c1", "state": "online", "boot": 1, "gaps": [gap]}
+    ack = await door.take(birth(1), event(1, 1), event(1, 5), ("status", status))
+    assert ack.key == Key(1, 5), "beyond the gap that the status declares"
+    present = await door.ask("SELECT collar_id, state FROM presence")
+    assert [tuple(row) for row in present] == [("c1", "online")]
 
 
 async def test_a_store_that_fails_ends_it_and_nothing_is_acknowledged(door: Door) -> None:
@@ -173,6 +187,21 @@ async def test_a_packet_of_hundreds_is_bounded_in_commit_and_in_evidence(
     assert kept["c2"] == kept[None] == 1, "a flood hides nothing of another"
     assert kept["c1"] <= 110
     assert (await door.ask("SELECT value FROM counter WHERE name = 'rejected'"))[0][0] == sum(sizes)
+
+
+async def test_of_each_collar_a_commit_keeps_the_beginning_of_what_it_floods_us_with(
+    door: Door,
+) -> None:
+    flood = batch(*[("epoch", {"nth": nth}) for nth in range(KEPT_OF_A_COMMIT + 5)])
+    other = packet("pawmesh/v1/home/c2/event", b'{"collar_id":"c2"}')
+    for _ in range(2):
+        await door.deliver(flood, other)
+    rows = await door.ask("SELECT collar_id, payload FROM rejected ORDER BY id")
+    first = [b'{"nth":%d}' % nth for nth in range(KEPT_OF_A_COMMIT)]
+    assert [row["payload"] for row in rows if row["collar_id"] == "c1"] == first * 2
+    assert len([row for row in rows if row["collar_id"] == "c2"]) == 2
+    counted = await door.ask("SELECT value FROM counter WHERE name = 'rejected'")
+    assert counted[0][0] == 2 * (KEPT_OF_A_COMMIT + 6), "those that are not kept too"
 
 
 async def test_statuses_without_end_overflow_nothing_and_the_last_one_counts(door: Door) -> None:
