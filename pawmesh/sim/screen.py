@@ -43,23 +43,28 @@ class Screen:
         self._live.stop()
 
     def refresh(self) -> None:
-        """A worker said how it stands."""
-        pulses = [worker.pulse for worker in self._workers if worker.pulse is not None]
-        if not pulses:
+        """A worker said how it stands.
+
+        Of one that has ended, what its flash has still counts; how far it came does not.
+        """
+        pulses = [worker.pulse for worker in self._workers if worker.pulse]
+        running = [worker for worker in self._workers if worker.returncode is None]
+        going = [worker.pulse for worker in running if worker.pulse]
+        if not going:
             return
         now_s = time.monotonic()
-        reached = min(pulse.simulated_until for pulse in pulses)
+        reached = min(pulse.simulated_until for pulse in going)
         published = sum(pulse.published for pulse in pulses)
         self._past.append((now_s, reached, published))
         while self._past[0][0] < now_s - SPAN_S:
             self._past.popleft()
-        standing = self._standing(pulses)
+        standing = self._standing(pulses, going)
         if console.is_terminal:
             grid = Table.grid(padding=(0, 2))
             for what, how in standing:
                 grid.add_row(f"[dim]{what}[/dim]", how)
             self._live.update(grid, refresh=True)
-        is_live = len(pulses) == len(self._workers) and all(pulse.is_live for pulse in pulses)
+        is_live = len(going) == len(running) and all(pulse.is_live for pulse in going)
         if not console.is_terminal and (now_s - self._said_s >= LINE_S or is_live > self._was_live):
             self._said_s = now_s
             say("; ".join(f"{what} {how}" for what, how in standing))
@@ -83,21 +88,21 @@ class Screen:
         ending = f"; {others} go on" if others else ""
         say(f"Process {worker.name} of the fleet ended ({worker.died}){ending}.")
 
-    def _standing(self, pulses: Sequence[Pulse]) -> list[tuple[str, str]]:
+    def _standing(self, pulses: Sequence[Pulse], going: Sequence[Pulse]) -> list[tuple[str, str]]:
         published = sum(pulse.published for pulse in pulses)
         acked = sum(pulse.acked for pulse in pulses)
-        reached = min(pulse.simulated_until for pulse in pulses)
-        present = max(pulse.present for pulse in pulses)
+        reached = min(pulse.simulated_until for pulse in going)
         rate, factor = self._rates()
-        lag_s = max(pulse.lag_s for pulse in pulses)
-        where = f"{lag_s:.1f} s late" if all(pulse.is_live for pulse in pulses) else "catching up: "
-        if not all(pulse.is_live for pulse in pulses):
-            where += f"{timedelta(seconds=round((present - reached).total_seconds()))} to go"
+        if all(pulse.is_live for pulse in going):
+            where = f"{max(pulse.lag_s for pulse in going):.1f} s late"
+        else:
+            to_go = max(pulse.present for pulse in going) - reached
+            where = f"catching up: {timedelta(seconds=round(to_go.total_seconds()))} to go"
         return [
             ("simulated", f"{reached:%Y-%m-%d %H:%M:%S} UTC, x {factor:.2f}, {where}"),
             (
                 "connected",
-                f"{sum(p.connected for p in pulses):,} of {sum(p.collars for p in pulses):,} "
+                f"{sum(p.connected for p in going):,} of {sum(p.collars for p in pulses):,} "
                 "collars",
             ),
             ("messages", f"{published:,} published, {rate:,.0f} a second"),
