@@ -1,7 +1,7 @@
 """What really happened, as Parquet: one row a second and collar, for whoever judges the models."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class Truth:
         columns = {name: np.concatenate(parts) for name, parts in self._columns.items()}
         instants = arrow.array(columns["at"]).cast(arrow.timestamp("us", tz="UTC"))
         table = arrow.table({**columns, "at": instants})
-        first_at = datetime.fromtimestamp(int(columns["at"][0]) / 1e6).astimezone()
+        first_at = datetime.fromtimestamp(int(columns["at"][0]) / 1e6, UTC)
         name = f"truth-{first_at:%Y%m%dT%H%M%S}-{columns['collar_id'][0]}.parquet"
         draft = self._folder / f".{name}"
         with private_file(draft) as file:

@@ -1,5 +1,6 @@
 """Each scenario shows what its name says, a calm day nothing of it, and the collar only senses."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -312,3 +313,20 @@ def test_truth_is_written_second_by_second_with_the_body(tmp_path: Path):
     assert np.allclose(normal + apart, heart)
     assert apart.std() > 0.5  # it lives
     assert table["worn"].to_pylist() == [True] * HAPPENS_S + [False] * (360 - HAPPENS_S)
+
+
+def test_files_of_truth_are_named_in_utc_so_no_hour_that_comes_twice_overwrites_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    truth = Truth(tmp_path)
+    minute = life(5, 1, Scenario.CALM_DAY)[0]
+    first_at = datetime(2026, 11, 1, 5, 30, tzinfo=UTC)  # 01:30 in New York, as an hour later
+    with monkeypatch.context() as zone:
+        zone.setenv("TZ", "America/New_York")
+        time.tzset()
+        for hours in (0, 1):
+            truth.add("c1", replace(minute, start_at=first_at + timedelta(hours=hours)), 80.0)
+            truth.flush()
+    time.tzset()
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["truth-20261101T053000-c1.parquet", "truth-20261101T063000-c1.parquet"]
