@@ -1,9 +1,9 @@
 """What an animal decides to do: a semi-Markov chain that follows the sun, and errands.
 
-A bout lasts whole seconds. Which behaviour follows, and how long it lasts, depends on how active
-the animal is at that local hour (`habits`). Its owner interrupts (`errands`): an errand is a short
-list of behaviours done one after the other. What is wrong with the animal (`anomaly`) changes its
-choices; a fit is bouts of its own.
+A bout (`bouts`) lasts whole seconds. Which behaviour follows, and how long it lasts, depends on how
+active the animal is at that local hour (`habits`). Its owner interrupts (`errands`): an errand is a
+short list of behaviours done one after the other. What is wrong with the animal (`anomaly`) changes
+its choices; a fit is bouts of its own.
 """
 
 import math
@@ -14,9 +14,9 @@ import numpy as np
 
 from collar_sim.animal.ethogram.anomaly import HEALTHY, Episode, Phase
 from collar_sim.animal.ethogram.bout import Bout, Segment
-from collar_sim.animal.ethogram.gait import MOTIONS, froude_of, speed_mps, stride_hz
 from collar_sim.animal.ethogram.ride import draw_ride
 from collar_sim.animal.individual.profile import Profile
+from collar_sim.animal.life.bouts import at_a_gait, draw_bout, length_s
 from collar_sim.animal.life.errands import Household, Now
 from collar_sim.animal.life.fit import cramp, dazed_s, jerks
 from collar_sim.animal.life.habits import (
@@ -26,7 +26,6 @@ from collar_sim.animal.life.habits import (
     RHYTHMS,
     Errand,
     activity_level,
-    stretch,
 )
 from collar_sim.animal.life.scenario import Incident
 from collar_sim.animal.life.temperament import Temperament
@@ -34,14 +33,8 @@ from plugins.sdk.behaviours import Behaviour
 
 ESCAPE_FROUDE = 1.6  # a brisk trot, about 2.7 m/s at 20 kg
 ESCAPE_M = 800.0  # how far it goes: beyond any yard, within reach of a walk
-# owners walk a mile with the dog in 22 minutes on average (survey of the Association for Pet
-# Obesity Prevention): at that pace small dogs trot, and all step in time with it
-OWNER_MPS, OWNER_SPREAD = 1.22, 0.15
-MOST_LED_FROUDE = 1.2  # who would have to trot faster is waited for
 LAME_SHUNS = {Behaviour.RUN, Behaviour.PLAY, Behaviour.WALK}
 LAME_SHUNS_BY = 0.35  # share fewer of them at severity 1, by eye
-LAME_SLOWS_BY = 0.35  # of the Froude number: a fifth of the speed
-LAME_RESTS_BY = 0.4
 
 
 @dataclass(frozen=True)
@@ -92,8 +85,9 @@ class Chain:
     def wake(self, minute_index: int, rng: np.random.Generator) -> Mood:
         """A first bout, as if the animal had been observed at a random moment of resting."""
         now = self._now(minute_index, HEALTHY)
-        bout = self._bout(Behaviour.REST, now, rng)
-        return Mood(bout, 1 + int(rng.random() * self._length_s(bout, now, rng)))
+        bout = draw_bout(self._profile, Behaviour.REST, now, rng)
+        to_come = rng.random()  # share of the bout
+        return Mood(bout, 1 + int(to_come * length_s(self._profile, bout.behaviour, now, rng)))
 
     def minute(
         self,
@@ -182,14 +176,14 @@ class Chain:
             behaviour, plan = mood.plan[0], mood.plan[1:]
         else:
             behaviour, plan = self._next(mood.bout.behaviour, now, rng), ()
-        bout = self._bout(behaviour, now, rng)
-        length_s = self._length_s(bout, now, rng)
+        bout = draw_bout(self._profile, behaviour, now, rng)
+        left_s = length_s(self._profile, behaviour, now, rng)
         if mood.resumed_s and not plan and HABITS[behaviour].resumed:
-            length_s, mood = mood.resumed_s, replace(mood, resumed_s=0)
+            left_s, mood = mood.resumed_s, replace(mood, resumed_s=0)
         if behaviour is Behaviour.VEHICLE:
-            bout = replace(bout, ride=draw_ride(length_s, rng))
+            bout = replace(bout, ride=draw_ride(left_s, rng))
         bout = replace(bout, leaving=mood.leaving)
-        return replace(mood, bout=bout, left_s=length_s, plan=plan, leaving=False)
+        return replace(mood, bout=bout, left_s=left_s, plan=plan, leaving=False)
 
     def _next(self, last: Behaviour, now: Now, rng: np.random.Generator) -> Behaviour:
         weights = {each: weight for each, weight in AFIELD.items() if each is not last}
@@ -215,53 +209,12 @@ class Chain:
             weights[Behaviour.SLEEP] = self._shares[Behaviour.SLEEP] * (1.0 - now.level) ** 2
         return weights
 
-    def _length_s(self, bout: Bout, now: Now, rng: np.random.Generator) -> int:
-        habit = HABITS[bout.behaviour]
-        longer = stretch(habit, now.level)
-        if bout.behaviour is Behaviour.SLEEP:
-            longer *= self._species.doze
-        if bout.behaviour is Behaviour.REST:
-            longer *= 1.0 + LAME_RESTS_BY * now.lameness
-        length_s = round(habit.median_s * longer * rng.lognormal(0, habit.spread))
-        return min(habit.most_s, max(habit.least_s, length_s))
-
-    def _bout(self, behaviour: Behaviour, now: Now, rng: np.random.Generator) -> Bout:
-        motion = MOTIONS[behaviour]
-        on_trunk = self._profile.seat.on_trunk
-        mean, spread = motion.trunk_deg if on_trunk else motion.pitch_deg
-        carriage_deg = 0.0 if on_trunk else self._profile.neck_pitch_deg
-        pitch_deg = float(rng.normal(mean, spread)) + carriage_deg
-        lean_deg = float(rng.normal(0.0, motion.lean_deg))
-        if motion.froude is None:
-            rhythm_hz = float(rng.uniform(*motion.rhythm_hz)) * motion.scale(self._profile.mass_kg)
-            roam_mps = float(rng.uniform(*motion.roam_mps))
-            return Bout(behaviour, rhythm_hz, 0.0, roam_mps, pitch_deg, lean_deg)
-        froude = math.exp(rng.uniform(*np.log(motion.froude)))  # as many slow ones as fast ones
-        if behaviour is Behaviour.WALK and now.afield:
-            pace_mps = OWNER_MPS * rng.lognormal(0.0, OWNER_SPREAD)
-            froude = min(MOST_LED_FROUDE, froude_of(pace_mps, self._profile.hip_height_m))
-        froude *= 1.0 - LAME_SLOWS_BY * now.lameness
-        return self._travel(behaviour, froude, pitch_deg, lean_deg)
-
-    def _travel(
-        self, behaviour: Behaviour, froude: float, pitch_deg: float, lean_deg: float
-    ) -> Bout:
-        hip_m = self._profile.hip_height_m
-        return Bout(
-            behaviour,
-            stride_hz(froude, hip_m),
-            froude=froude,
-            speed_mps=speed_mps(froude, hip_m),
-            pitch_deg=pitch_deg,
-            lean_deg=lean_deg,
-        )
-
     def _struck(self, mood: Mood, sudden: Sudden, rng: np.random.Generator) -> Mood:
         """It runs away, or a fit begins: whatever it was doing is over."""
         mood = replace(mood, plan=(), leaving=False, resumed_s=0)
         if sudden.incident is Incident.ESCAPE:
             froude = ESCAPE_FROUDE * rng.lognormal(0.0, 0.1)
-            bout = self._travel(Behaviour.RUN, froude, -10.0, 0.0)
+            bout = at_a_gait(self._profile, Behaviour.RUN, froude, -10.0, 0.0)
             left_s = math.ceil(ESCAPE_M / bout.speed_mps)
             away = replace(bout, away=True)
             return replace(mood, bout=away, left_s=left_s, at_large=True)
@@ -273,5 +226,6 @@ class Chain:
         if mood.bout.fit.phase is Phase.TONIC:
             bout, left_s = jerks(mood.bout, rng)
             return replace(mood, bout=bout, left_s=left_s)
-        dazed = replace(self._bout(Behaviour.REST, now, rng), lean_deg=mood.bout.lean_deg)
+        rest = draw_bout(self._profile, Behaviour.REST, now, rng)
+        dazed = replace(rest, lean_deg=mood.bout.lean_deg)
         return replace(mood, bout=dazed, left_s=dazed_s(rng), plan=(Behaviour.SLEEP,))
