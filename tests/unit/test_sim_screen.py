@@ -69,3 +69,12 @@ def test_nothing_is_said_while_no_part_that_runs_has_told_how_it_stands(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert not shown([worker("1/2", None), worker("2/2", pulse(3), returncode=-9)], capsys)
+
+
+def test_what_workers_log_is_passed_on_without_the_interpreters_chatter(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    screen = Screen([])
+    for line in ("INFO: Created TensorFlow Lite XNNPACK delegate.", '{"event":"fleet.live"}'):
+        screen.log_line(line)
+    assert capsys.readouterr().err == '{"event":"fleet.live"}\n'
