@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collar_sim.animal.ethogram.anomaly import (
     HEALTHY,
@@ -15,25 +14,28 @@ from collar_sim.animal.ethogram.anomaly import (
     lasting_episode,
     next_episode,
 )
+from collar_sim.animal.ethogram.bout import Segment
 from collar_sim.animal.individual.profile import Profile, draw_profile
 from collar_sim.animal.individual.wear import Wear
 from collar_sim.animal.life.behaviour import Chain, Mood, Sudden
-from collar_sim.animal.life.body import AT_REST, Vitals, body_minute, draw_baseline
-from collar_sim.animal.life.scenario import COURSES, KEPT_IN_S, POWER_CUT_S, Incident, Scenario
+from collar_sim.animal.life.body import AT_REST, BodyMinute, Vitals, body_minute, draw_baseline
+from collar_sim.animal.life.happening import Happening
+from collar_sim.animal.life.scenario import COURSES, Incident, Scenario
 from collar_sim.animal.life.temperament import draw_temperament
 from collar_sim.animal.minute import AnimalMinute
 from collar_sim.animal.place.ground import neighbourhood, to_degrees
 from collar_sim.animal.place.lost import Lost, fall, left_behind
-from collar_sim.animal.place.movement import Place, Wandering, wander
-from collar_sim.animal.signals.gnss import Sky, first_sky, gnss_minute
+from collar_sim.animal.place.movement import Place, Track, Wandering, wander
+from collar_sim.animal.signals.gnss import GnssMinute, Sky, first_sky, gnss_minute
 from collar_sim.animal.signals.home_wifi import heard
-from collar_sim.animal.signals.imu import Pose, imu_minute
+from collar_sim.animal.signals.imu import imu_minute
+from collar_sim.animal.signals.posture import Pose
+from collar_sim.arrays import BoolArray, Samples
 
 MINUTE = timedelta(minutes=1)
 PROFILE, BEHAVIOUR, IMU, MOVEMENT, GNSS = range(5)
 BODY, HEALTH, FALL, TEMPER = range(6, 10)
 """Random streams: one never shifts another. The one between is `radio.STREAM`."""
-SUDDEN = {Incident.ESCAPE, Incident.SEIZURE}  # what comes over the animal, not over the collar
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ class Animal:
         self._course = course
         self._temperament = draw_temperament(profile.species, self._rng(0, TEMPER))
         self._chain = Chain(profile, self._temperament, home[1], course.errands_per_day)
-        self._incident_s = None if incident_at is None else int(incident_at.timestamp())
+        incident_s = None if incident_at is None else int(incident_at.timestamp())
+        self._happening = Happening(course.incident, incident_s)
         self._baseline = draw_baseline(profile, self._rng(0, BODY))
         self._lasting = lasting_episode(course.lasting, self._rng(0, HEALTH))
 
@@ -144,57 +147,10 @@ class Animal:
 
     def _advance(self, state: State, start_at: datetime) -> AnimalMinute:
         index = state.minute_index
-        episode, sudden = self._wrong(state)
-        segments, mood = self._chain.minute(
-            state.mood,
-            index,
-            self._rng(index, BEHAVIOUR),
-            episode=episode,
-            sudden=sudden,
-            afield=state.place.is_out,
-            kept_in=self._is_kept_in(index),
-        )
-        body, vitals = body_minute(
-            self.profile.species,
-            self._baseline,
-            state.vitals,
-            segments,
-            self._chain.local_hour(index),
-            self._rng(index, BODY),
-            fever_c=self._course.fever_c,
-        )
-        about = self._about(index)
-        track, place = wander(state.place, segments, about, self._rng(index, MOVEMENT))
-        worn, powered = self._collar(index)
-        lost, borne = state.lost, track
-        if not worn.all():
-            lost = lost or fall(track, int(worn.argmin()), self._rng(index, FALL))
-            borne = left_behind(track, worn, lost)
-        rng = self._rng(index, GNSS)
-        gnss, sky = gnss_minute(state.sky, self._here, self.home, borne, rng)
-        at_home_wifi, shadow = heard(self._here, borne, state.shadow, rng)
-        imu, pose = imu_minute(
-            self.profile,
-            state.pose,
-            segments,
-            track,
-            body,
-            self._rng(index, IMU),
-            worn=worn,
-            lost=lost,
-        )
-        self.state = replace(
-            state,
-            minute_index=index + 1,
-            mood=mood,
-            pose=pose,
-            place=place,
-            sky=sky,
-            shadow=shadow,
-            episode=episode,
-            vitals=vitals,
-            lost=lost,
-        )
+        segments, body, track, state = self._live(state)
+        worn, powered = self._happening.collar(index)
+        imu, gnss, at_home_wifi, state = self._sense(state, segments, body, track, worn)
+        self.state = replace(state, minute_index=index + 1)
         spans = [segment.end_s - segment.start_s for segment in segments]
         lat_deg, lon_deg = to_degrees(self.home, track.east_m, track.north_m)
         return AnimalMinute(
@@ -214,6 +170,62 @@ class Animal:
             ground=track.ground,
         )
 
+    def _live(self, state: State) -> tuple[list[Segment], BodyMinute, Track, State]:
+        """What the animal does in its next minute, whatever it wears."""
+        index = state.minute_index
+        episode, sudden = self._wrong(state)
+        segments, mood = self._chain.minute(
+            state.mood,
+            index,
+            self._rng(index, BEHAVIOUR),
+            episode=episode,
+            sudden=sudden,
+            afield=state.place.is_out,
+            kept_in=self._happening.is_near(index),
+        )
+        body, vitals = body_minute(
+            self.profile.species,
+            self._baseline,
+            state.vitals,
+            segments,
+            self._chain.local_hour(index),
+            self._rng(index, BODY),
+            fever_c=self._course.fever_c,
+        )
+        about = self._about(index)
+        track, place = wander(state.place, segments, about, self._rng(index, MOVEMENT))
+        lived = replace(state, mood=mood, place=place, episode=episode, vitals=vitals)
+        return segments, body, track, lived
+
+    def _sense(
+        self,
+        state: State,
+        segments: list[Segment],
+        body: BodyMinute,
+        track: Track,
+        worn: BoolArray,
+    ) -> tuple[Samples, GnssMinute, BoolArray, State]:
+        """What of that reaches the collar: its motion, its position, whether it hears the home."""
+        index, lost, borne = state.minute_index, state.lost, track
+        if not worn.all():
+            lost = lost or fall(track, int(worn.argmin()), self._rng(index, FALL))
+            borne = left_behind(track, worn, lost)
+        rng = self._rng(index, GNSS)
+        gnss, sky = gnss_minute(state.sky, self._here, self.home, borne, rng)
+        at_home_wifi, shadow = heard(self._here, borne, state.shadow, rng)
+        imu, pose = imu_minute(
+            self.profile,
+            state.pose,
+            segments,
+            track,
+            body,
+            self._rng(index, IMU),
+            worn=worn,
+            lost=lost,
+        )
+        sensed = replace(state, pose=pose, sky=sky, shadow=shadow, lost=lost)
+        return imu, gnss, at_home_wifi, sensed
+
     def _about(self, minute_index: int) -> Wandering:
         hour, boldness = self._chain.local_hour(minute_index), self._temperament.boldness
         return Wandering(self._here, self.profile.species, hour, boldness)
@@ -221,33 +233,15 @@ class Animal:
     def _wrong(self, state: State) -> tuple[Episode, Sudden | None]:
         """What is wrong in a minute, and what comes over the animal within it."""
         index, course = state.minute_index, self._course
-        due_s = -1 if self._incident_s is None else self._incident_s - index * 60
-        if not (course.episodes_per_day or 0 <= due_s < 60):
+        due = self._happening.due(index)
+        if due is None and not course.episodes_per_day:
             return self._lasting, None
         rng = self._rng(index, HEALTH)
-        episode, incident = self._lasting, course.incident
+        episode = self._lasting
         if episode.kind is Anomaly.NONE:
             episode = next_episode(state.episode, course.episodes_per_day, rng)
-        if incident is not None and incident in SUDDEN and 0 <= due_s < 60:
-            return episode, Sudden(incident, due_s, draw_episode(Anomaly.SEIZURE, rng))
+        if due is not None:
+            return episode, Sudden(*due, draw_episode(Anomaly.SEIZURE, rng))
         if episode.kind is Anomaly.SEIZURE and state.mood.bout.ride is None:
             return episode, Sudden(Incident.SEIZURE, int(rng.integers(60)), episode)
         return episode, None
-
-    def _is_kept_in(self, minute_index: int) -> bool:
-        """Whether something is about to come over the animal, so that it is not taken out."""
-        if self._incident_s is None or self._course.incident not in SUDDEN:
-            return False
-        return 0 <= self._incident_s - minute_index * 60 < KEPT_IN_S
-
-    def _collar(self, minute_index: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """In which seconds the collar is worn, and in which it has power."""
-        always = np.ones(60, np.bool_)
-        if self._incident_s is None:
-            return always, always
-        since_s = minute_index * 60 + np.arange(60) - self._incident_s
-        if self._course.incident is Incident.COLLAR_FALLS:
-            return since_s < 0, always
-        if self._course.incident is Incident.POWER_CUT:
-            return always, (since_s < 0) | (since_s >= POWER_CUT_S)
-        return always, always

@@ -22,6 +22,7 @@ from collar_sim.animal.ethogram.bout import Segment
 from collar_sim.animal.life.behaviour import Sudden
 from collar_sim.animal.life.errands import Household, Now
 from collar_sim.animal.life.habits import Errand
+from collar_sim.animal.life.happening import Happening
 from collar_sim.animal.life.scenario import COURSES, POWER_CUT_S
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.log.flash import Flash
@@ -178,9 +179,9 @@ def test_nobody_takes_an_animal_out_in_the_hours_before_something_comes_over_it(
     assert asked.asks(now, 0, np.full(1 + len(Errand), 0.5)) is (
         None if incident else Errand.WALK_OUT
     )
-    escape = Animal.draw(3, home=HOME, scenario=Scenario.ESCAPE, incident_at=MORNING)
     due_min = int(MORNING.timestamp()) // 60
-    kept = [escape._is_kept_in(due_min - before) for before in (121, 119, 0, -1)]
+    escape = Happening(Incident.ESCAPE, due_min * 60)
+    kept = [escape.is_near(due_min - before) for before in (121, 119, 0, -1)]
     assert kept == [False, True, True, False]
 
 
