@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
 from bench.recordings import Windows
-
-FloatArray = NDArray[np.float32]
-Text = NDArray[np.str_]
+from cloud.training.dataset import Text
+from plugins.sdk.arrays import FloatArray
 
 NAIVE_S, NAIVE_HOP_S = 4.0, 4.0
 STRONG_S, STRONG_HOP_S = 5.0, 2.5

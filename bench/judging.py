@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Text = NDArray[np.str_]
-FloatArray = NDArray[np.float64]
+from cloud.training.dataset import Text
+from collar_sim.arrays import FloatArray
+
 IntArray = NDArray[np.int64]
 
 DRAWS = 1_000

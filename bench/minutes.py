@@ -25,20 +25,18 @@ from bench.recordings import Windows
 from bench.simulated_teacher import SimulatedTeacher, agreed
 from cloud.training.activity import CARRIERS, MIN_STD
 from cloud.training.backend import load
+from cloud.training.dataset import Text
 from cloud.training.network import Lesson, as_int8, count_macs, dense, said, teach
-from cloud.training.teacher import Teacher, balance, carriers
+from cloud.training.teacher import Targets, Teacher, balance, carriers
 from collar_sim.firmware.models.classifier import Classifier
 from pawmesh.models.made import NO_DIGEST, engine_of
 from plugins.sdk.admission import admit
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.behaviours import Behaviour
 from plugins.sdk.descriptors import MACS, NAMES, descriptors
 from plugins.sdk.features import NEAR_LIMIT, standardised
 from plugins.sdk.manifest import COLLAR_BUDGET, RATE_HZ, Manifest, Model, Place, Task
 from plugins.sdk.package import Package
-
-FloatArray = NDArray[np.float32]
-Text = NDArray[np.str_]
-Targets = NDArray[np.uint8]
 
 INPUTS = 2 * len(NAMES)
 HIDDEN = (64, 32)  # twice the inputs leave room for no more within 16 kB

@@ -8,10 +8,8 @@ of what lies below `HIGHEST_HZ`.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-Samples = NDArray[np.float32]
+from collar_sim.arrays import FloatArray, Samples
 
 HIGHEST_HZ = 7.0
 BANDS_HZ = ((0.2, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, 4.0), (4.0, 5.5), (5.5, 7.0))

@@ -27,13 +27,12 @@ from bench.recordings import folder, read, windows_of
 from bench.report import Figure
 from collar_sim.animal import Animal, Scenario, Species
 from collar_sim.animal.individual.sensor import Sensor
+from collar_sim.arrays import FloatArray, Samples
 from collar_sim.replay.labels import parse_map
 from collar_sim.replay.mapping import RATE_HZ as RECORDED_HZ
 from collar_sim.replay.mapping import MotionMapping
 from plugins.sdk.behaviours import Behaviour
 
-FloatArray = NDArray[np.float64]
-Samples = NDArray[np.float32]
 Names = NDArray[np.str_]
 
 FILE, REAL, PEER = "dog_collar_imu.parquet", "Bernie", "Molly"

@@ -11,15 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud.training.dataset import Text
 from collar_sim.replay.errors import RecordingError
 from collar_sim.replay.labels import resolve
 from collar_sim.replay.mapping import MotionMapping
 from collar_sim.replay.motion import read_motion
 from collar_sim.replay.table import TableFile
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.behaviours import Behaviour
-
-FloatArray = NDArray[np.float32]
-Text = NDArray[np.str_]
 
 FOLDER_VARIABLE = "PAWMESH_RECORDINGS"
 USUAL_FOLDER = Path("../shared/data")

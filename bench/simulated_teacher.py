@@ -21,11 +21,10 @@ import plugins
 from bench.forests import FLOOR
 from collar_sim.firmware.models.classifier import LiteRtClassifier
 from pawmesh.models.made import model_of
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.features import NEAR_LIMIT, standardised
 from plugins.sdk.manifest import Standard
 from plugins.sdk.package import Package
-
-FloatArray = NDArray[np.float32]
 
 DRAWS = 8  # windows for a minute; one word of eight agrees with that of the real 30 in 91 %
 COUNTS = 0.5  # as much as the forest of real dogs

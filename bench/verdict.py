@@ -6,9 +6,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from bench.judging import Answers, FloatArray, Tally, Text, interval, majority, tally
+from bench.judging import Answers, Tally, interval, majority, tally
 from bench.recordings import Windows
 from bench.report import Figure
+from cloud.training.dataset import Text
+from collar_sim.arrays import FloatArray
 
 BAR = 1.0  # of the strong forest's macro-F1; 1.25 is wanted
 MAX_INT8_LOSS = 0.01

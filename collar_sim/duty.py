@@ -10,8 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
+from collar_sim.arrays import BoolArray
 from collar_sim.firmware.minute import Draft
-from collar_sim.firmware.sensing.sensor_check import BoolArray
 from gateway.wire.topics import Kind
 
 

@@ -12,9 +12,10 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta, Struct
 
+from collar_sim.arrays import BoolArray
 from collar_sim.firmware.clock import ClockJump
-from collar_sim.firmware.sensing.epochs import RATE_HZ, FloatArray
-from collar_sim.firmware.sensing.sensor_check import BoolArray
+from collar_sim.firmware.sensing.epochs import RATE_HZ
+from plugins.sdk.arrays import FloatArray
 
 SECOND = timedelta(seconds=1)
 STUCK_AXIS = 2

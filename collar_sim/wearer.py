@@ -9,7 +9,7 @@ from collar_sim.animal import Animal, AnimalMinute, Radio, Scenario
 from collar_sim.animal.animal import State
 from collar_sim.animal.life.scenario import COURSES
 from collar_sim.animal.signals.receiver import Receiver
-from collar_sim.arrays import Samples
+from collar_sim.arrays import BoolArray, Samples
 from collar_sim.duty import Duty, PowerChange
 from collar_sim.faults import Faults
 from collar_sim.firmware.collar import Collar
@@ -19,7 +19,7 @@ from collar_sim.firmware.power.battery import Battery
 from collar_sim.firmware.power.gauge import Gauge, Worked
 from collar_sim.firmware.sensing.positioning import Positioning, ReceiverUse, TimedFix
 from collar_sim.firmware.sensing.raw_windows import window_drafts
-from collar_sim.firmware.sensing.sensor_check import BoolArray, SensorWatch, sound_seconds, without
+from collar_sim.firmware.sensing.sensor_check import SensorWatch, sound_seconds, without
 from collar_sim.firmware.sensing.usual import Memory, considered
 from collar_sim.fleet_file import Member
 from collar_sim.whereabouts import Move, moves

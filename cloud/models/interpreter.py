@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-from numpy.typing import NDArray
 
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.features import prepare
 from plugins.sdk.golden import golden_windows
 from plugins.sdk.manifest import Model
-
-FloatArray = NDArray[np.float32]
 
 BATCH = 1_024  # windows at once: bounds memory, and more would not be quicker
 

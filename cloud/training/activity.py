@@ -15,23 +15,19 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cloud.training.backend import load
-from cloud.training.dataset import Dataset
+from cloud.training.dataset import Dataset, Text
 from cloud.training.errors import DatasetTooSmall
 from cloud.training.judge import calibration
 from cloud.training.network import LEARNING_RATE, Lesson, as_int8, count_macs, dense, said, teach
 from cloud.training.sensors import as_others_would
-from cloud.training.teacher import Teacher, balance, carriers
+from cloud.training.teacher import Targets, Teacher, balance, carriers
 from cloud.training.weights import Examples, Start, unpack
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.descriptors import MACS, NAMES, descriptors
 from plugins.sdk.features import NEAR_LIMIT, standardised
 from plugins.sdk.manifest import RATE_HZ, Standard
-
-FloatArray = NDArray[np.float32]
-Text = NDArray[np.str_]
-Targets = NDArray[np.uint8]
 
 MIN_PURITY = 0.75  # a window half walk, half rest teaches neither
 HIDDEN = (96, 48)  # docs/decisions/0015: what the flash holds

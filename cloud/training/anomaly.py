@@ -32,10 +32,9 @@ from cloud.training.backend import load, to_int8
 from cloud.training.dataset import Dataset
 from cloud.training.network import count_macs
 from cloud.training.sensors import as_others_would
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.features import MACS, NAMES, standardised, window_features
 from plugins.sdk.manifest import RATE_HZ, Standard
-
-FloatArray = NDArray[np.float32]
 
 BATCH = 256
 LEARNING_RATE = 3e-3

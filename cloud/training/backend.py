@@ -7,9 +7,8 @@ import warnings
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
+from plugins.sdk.arrays import FloatArray
 
 REPRESENTATIVE = 400  # windows that set the int8 grids, spread over all classes and animals
 

@@ -7,9 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import msgspec
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from cloud.models.interpreter import answers, golden_answers
 from cloud.models.models import Champion
@@ -20,6 +18,7 @@ from cloud.training.errors import DatasetTooSmall, WeightsRefused
 from cloud.training.gate import Reason, RunRefused
 from cloud.training.judge import threshold_for_coverage
 from plugins.sdk.admission import admit
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.errors import ModelRefused
 from plugins.sdk.features import prepare
 from plugins.sdk.golden import packed
@@ -27,7 +26,6 @@ from plugins.sdk.manifest import COLLAR_BUDGET, Model, View
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-FloatArray = NDArray[np.float32]
 
 COVERAGE = 0.95  # the share of windows that a model decides, on animals that set its threshold
 

@@ -8,9 +8,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.manifest import RATE_HZ, WINDOW_SAMPLES
 
-FloatArray = NDArray[np.float32]
 Text = NDArray[np.str_]
 Mask = NDArray[np.bool_]
 

@@ -8,8 +8,8 @@ from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 
 from cloud.training.dataset import Dataset
+from plugins.sdk.arrays import FloatArray
 
-FloatArray = NDArray[np.float32]
 Metrics = dict[str, object]
 
 SCORE_FLOOR = 1e-3  # how far below an int8 step it lies says nothing

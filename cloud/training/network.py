@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cloud.training.backend import to_int8
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.features import NEAR_LIMIT
-
-FloatArray = NDArray[np.float32]
 
 BATCH = 256
 LEARNING_RATE = 3e-3

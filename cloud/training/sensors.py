@@ -9,9 +9,8 @@ low-passed or clipped (domain randomisation: Tobin et al. 2017, doi:10.1109/IROS
 import numpy as np
 from numpy.typing import NDArray
 
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.manifest import RATE_HZ
-
-FloatArray = NDArray[np.float32]
 
 GAIN_SPREAD = 0.15  # of the logarithm: how much livelier one animal is than another, by eye
 SLOW_SHARE, SLOW_HZ = 0.35, (6.5, 9.0)  # what a logger of 15 to 20 samples a second passes

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier
 
-FloatArray = NDArray[np.float32]
+from plugins.sdk.arrays import FloatArray
+
 Targets = NDArray[np.uint8]
 
 TREES = 100

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 from cloud.models.interpreter import answers
 from cloud.models.models import Champion
 from cloud.training.challenger import Challenger
-from cloud.training.dataset import Dataset
+from cloud.training.dataset import Dataset, Text
 from cloud.training.gate import Reason, RunRefused, Scores
 from cloud.training.judge import activity_metrics
 from plugins.sdk.manifest import Model, Place
 from plugins.sdk.package import admitted
 
 Found = dict[str, Any]
-Text = NDArray[np.str_]
 Rows = NDArray[np.int64]
 
 LEAST_WINDOWS = 5  # of a behaviour, to count: on its only two windows chance would be the judge

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud.training.errors import WeightsRefused
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.manifest import LARGEST, SMALLEST, Standard
-
-FloatArray = NDArray[np.float32]
 
 MAX_BYTES = 2_000_000  # unpacked; the networks of this package have some ten thousand weights
 INPUTS, TARGETS, STANDARD = "inputs", "targets", "standard"

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from collar_sim.arrays import BoolArray
 from collar_sim.firmware.models.slots import ACTIVITY, ANOMALY, ModelSlots
 from collar_sim.firmware.sensing import epochs, events
 from collar_sim.firmware.sensing.positioning import TimedFix
-from collar_sim.firmware.sensing.sensor_check import BoolArray
 from gateway.wire.topics import Kind
 from plugins.sdk.behaviours import Behaviour
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from collar_sim.arrays import FloatArray
 from collar_sim.replay.errors import RecordingError
-from collar_sim.replay.table import FloatArray, Table, plain_column
+from collar_sim.replay.table import Table, plain_column
 
 MicroArray = NDArray[np.int64]
 

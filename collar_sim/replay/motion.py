@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collar_sim.replay import units
 from collar_sim.replay.errors import RecordingError
@@ -14,8 +13,7 @@ from collar_sim.replay.rates import Measured, rates_of
 from collar_sim.replay.sessions import Flaws, groups_of, timings_of
 from collar_sim.replay.stretches import Stretch, stretches_of
 from collar_sim.replay.table import Table, TableFile, Words
-
-FloatArray = NDArray[np.float32]
+from plugins.sdk.arrays import FloatArray
 
 MOST = 0.5  # of a column's rows; with more than that missing it is not what was meant
 

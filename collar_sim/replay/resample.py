@@ -11,11 +11,9 @@ from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collar_sim.firmware.sensing.epochs import RATE_HZ
-
-FloatArray = NDArray[np.float32]
+from plugins.sdk.arrays import FloatArray
 
 PASS = 0.85  # of the Nyquist frequency; above it lies the filter's slope
 STOP_DB = 60.0

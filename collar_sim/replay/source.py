@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collar_sim.firmware.minute import Draft, Seen, drafts, look
 from collar_sim.firmware.models.slots import ModelSlots
@@ -16,8 +15,7 @@ from collar_sim.replay.instants import to_datetime
 from collar_sim.replay.labels import Tally
 from collar_sim.replay.resample import to_firmware
 from collar_sim.replay.stretches import Stretch
-
-FloatArray = NDArray[np.float32]
+from plugins.sdk.arrays import FloatArray
 
 LENIENT = 0.01  # of a window: one sample at its end, which a clock may be off by
 BATCH = 64  # minutes per pass through the models: 960 windows, as a fleet's

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from collar_sim.replay.sessions import Flaws, Group
 from collar_sim.replay.table import Words
 from collar_sim.replay.timing import MAX_MISSING, Timing
-
-FloatArray = NDArray[np.float32]
+from plugins.sdk.arrays import FloatArray
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from collar_sim.arrays import FloatArray
 from collar_sim.errors import SimulatorError
 from collar_sim.replay.errors import RecordingError
 
@@ -22,7 +23,6 @@ MAGIC = b"PAR1"
 DELIMITERS = ",;\t"
 DECIMAL_COMMA = re.compile(r"(^|[;\t])-?\d+,\d+([;\t]|$)")
 
-FloatArray = NDArray[np.float64]
 CodeArray = NDArray[np.int32]
 
 

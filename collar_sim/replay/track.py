@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from collar_sim.arrays import BoolArray, FloatArray
 from collar_sim.firmware.minute import Draft
 from collar_sim.replay.errors import RecordingError
 from collar_sim.replay.instants import (
@@ -23,9 +23,6 @@ from collar_sim.replay.instants import (
 from collar_sim.replay.source import Step
 from collar_sim.replay.table import Table, TableFile
 from gateway.wire.topics import Kind
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 TAG = "tag_id"
 ACCURACY_M = 15.0  # of a pet tracker under open sky and at walls alike, where the file says nothing

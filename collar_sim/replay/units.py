@@ -8,11 +8,9 @@ import math
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collar_sim.replay.errors import RecordingError
-
-FloatArray = NDArray[np.float32]
+from plugins.sdk.arrays import FloatArray
 
 STANDARD_G = 9.80665
 AT_REST_G = (0.6, 1.6)  # median of |a|: below 1 on a clipped axis, above in a gallop

@@ -4,11 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.wire.messages import Window
+from plugins.sdk.arrays import FloatArray
 
 ACC_G_PER_LSB = 1 / 4096  # +-8 g over int16
 GYR_DPS_PER_LSB = 1 / 16.4  # +-2000 deg/s over int16
-
-FloatArray = NDArray[np.float32]
 
 
 def pack(window: FloatArray) -> bytes:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from cloud.training.dataset import Text
 from collar_sim.animal import Scenario, Wear
 from collar_sim.firmware.minute import look
 from collar_sim.firmware.models.slots import ModelSlots
@@ -17,8 +18,6 @@ from collar_sim.firmware.sensing.events import excess
 from collar_sim.firmware.sensing.usual import Memory, considered
 from pawmesh.models.cohort import START_AT, drawn, name_of
 from plugins.sdk.behaviours import Behaviour
-
-Text = NDArray[np.str_]
 
 DAY_MIN = 1440
 SHOWN_S = 20  # of a minute: what counts as a minute in which something was wrong

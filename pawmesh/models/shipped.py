@@ -46,11 +46,10 @@ from pawmesh.models.made import (
     packaged,
     with_thresholds,
 )
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.behaviours import Behaviour
 from plugins.sdk.features import prepare
 from plugins.sdk.manifest import WINDOW_SAMPLES, Model, Task
-
-FloatArray = anomaly.FloatArray
 
 LABELS = [label for label in Behaviour if label is not Behaviour.UNSURE]
 COVERAGE = 0.95  # on tuning animals; strangers get a little less

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from numpy.typing import NDArray
 
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.errors import ModelRefused
-
-FloatArray = NDArray[np.float32]
 
 WINDOWS = 8
 TOLERANCE = 0.08  # of a score: interpreters differ by a few int8 steps, a broken model by far more

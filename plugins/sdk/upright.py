@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
+from plugins.sdk.arrays import FloatArray
 
 SIGNALS = ("up", "flat", "acc", "spin", "twist")
 LEAST_G = np.float32(1e-3)  # of gravity: below it, as in free fall, there is no up

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import plugins
 from bench import recordings
@@ -24,9 +23,8 @@ from collar_sim.firmware.models.classifier import LiteRtClassifier
 from collar_sim.replay.errors import RecordingError
 from collar_sim.replay.mapping import MotionMapping
 from pawmesh.models.made import model_of
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.package import Package
-
-FloatArray = NDArray[np.float32]
 
 RNG = np.random.default_rng(3)
 RECORDINGS = Path(os.environ.get("PAWMESH_RECORDINGS") or Path(__file__).parents[3] / "shared/data")

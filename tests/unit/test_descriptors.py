@@ -5,12 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.descriptors import FLOOR, NAMES, descriptors
 from plugins.sdk.features import NAMES as FEATURES
 from plugins.sdk.features import NEAR_LIMIT, prepare, standardised, window_features
 from plugins.sdk.golden import golden_windows
 from plugins.sdk.manifest import DESCRIBED, RECONSTRUCTED, Model, Standard, Task, View
-from plugins.sdk.upright import BLOCK, SIGNALS, FloatArray, frequencies_hz, power, upright
+from plugins.sdk.upright import BLOCK, SIGNALS, frequencies_hz, power, upright
 
 RATE_HZ = 25.0
 LIVELY = golden_windows(100, RATE_HZ)[1:]

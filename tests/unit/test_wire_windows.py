@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.wire.messages import Window
-from gateway.wire.windows import ACC_G_PER_LSB, GYR_DPS_PER_LSB, FloatArray, pack, unpack
+from gateway.wire.windows import ACC_G_PER_LSB, GYR_DPS_PER_LSB, pack, unpack
+from plugins.sdk.arrays import FloatArray
 
 LSB = np.array([ACC_G_PER_LSB] * 3 + [GYR_DPS_PER_LSB] * 3)
 FULL_SCALE = LSB * 32767

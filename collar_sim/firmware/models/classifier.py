@@ -12,13 +12,13 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter as LiteRt
 from numpy.typing import NDArray
 
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.behaviours import Behaviour
 from plugins.sdk.errors import ModelRefused
 from plugins.sdk.features import prepare, unlikeness
 from plugins.sdk.manifest import Model, Task
 from plugins.sdk.package import Package
 
-FloatArray = NDArray[np.float32]
 Int8Array = NDArray[np.int8]
 
 MICRO_ARENA_BYTES = 65_536  # of the host; what the model takes of it is measured in training

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from collar_sim.firmware.models.classifier import (
     AnomalyScorer,
@@ -21,6 +20,7 @@ from collar_sim.firmware.models.classifier import (
 )
 from collar_sim.firmware.sensing.epochs import RATE_HZ, WINDOW_SAMPLES
 from gateway.wire.messages import Slot
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.behaviours import Behaviour
 from plugins.sdk.errors import ModelMisfit, ModelRefused, PluginError
 from plugins.sdk.manifest import Manifest, Model, Task
@@ -28,7 +28,6 @@ from plugins.sdk.package import Package
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-FloatArray = NDArray[np.float32]
 
 ACTIVITY, ANOMALY = "activity", "anomaly"
 """The slots; in a folder of packages each is a folder of that name."""

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plugins.sdk import manifest
+from plugins.sdk.arrays import FloatArray
 from plugins.sdk.behaviours import Behaviour
 
-FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.intp]
 
 RATE_HZ = int(manifest.RATE_HZ)  # whole, so that a second is a row

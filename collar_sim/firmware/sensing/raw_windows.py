@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from collar_sim.arrays import BoolArray
 from collar_sim.firmware.minute import Draft, Seen
-from collar_sim.firmware.sensing.epochs import RATE_HZ, WINDOW_S, WINDOW_SAMPLES, FloatArray
-from collar_sim.firmware.sensing.sensor_check import BoolArray
+from collar_sim.firmware.sensing.epochs import RATE_HZ, WINDOW_S, WINDOW_SAMPLES
 from gateway.wire.messages import Choice
 from gateway.wire.topics import Kind
 from gateway.wire.windows import ACC_G_PER_LSB, GYR_DPS_PER_LSB, pack
+from plugins.sdk.arrays import FloatArray
 
 
 def chosen(

@@ -8,11 +8,10 @@ that sleeps, and on a collar that lies in the grass.
 from datetime import datetime, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
-from collar_sim.firmware.sensing.epochs import RATE_HZ, FloatArray
-
-BoolArray = NDArray[np.bool_]
+from collar_sim.arrays import BoolArray
+from collar_sim.firmware.sensing.epochs import RATE_HZ
+from plugins.sdk.arrays import FloatArray
 
 WHOLE_AGAIN = timedelta(seconds=30)
 """Without a fault, so that a loose contact is one fault and not a hundred."""
