@@ -295,7 +295,7 @@ def settings_for(url: str, folder: Path, **more: Any) -> Settings:
     values: dict[str, Any] = {
         "database_url": SecretStr(url),
         "operator_token_file": folder / "operator.token",
-        "pool_timeout_s": 2.0,
+        "pool_timeout_s": 30.0,
         "ingest_workers": 0,
     }
     return Settings(**values | more)

@@ -22,13 +22,13 @@ import yaml
 
 from pawmesh.deployment.folder import Secrets
 from pawmesh.embedded.ports import free_ports
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
 PORTS = ("8883", "8600", "8601", "8602")
 # another one, into which the wheel was installed as the Dockerfile does, brings this yet nearer
 PYTHON = os.environ.get("PAWMESH_IMAGE_PYTHON", sys.executable)
-PATIENCE_S = 90.0
 
 
 def image_environment() -> dict[str, str]:

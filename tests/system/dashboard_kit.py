@@ -23,6 +23,7 @@ from gateway.wire.messages import ActivityEpoch, Fix, Message, Presence, Seal, S
 from gateway.wire.session import BrokerUrl, connect
 from gateway.wire.topics import Kind
 from pawmesh.embedded.ports import free_ports
+from tests.patience import PATIENCE_S
 from tests.system.home import SITE, Collar, Home, birth, empty_home, send
 
 EMAIL, PASSWORD = "owner@example.org", "a password of some length"
@@ -30,7 +31,6 @@ ELSEWHERE = "neighbour@example.org"
 HOME = (60.1920, 24.9458)
 M_PER_DEG = 111_195.0
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-PATIENCE_S = 60.0
 ROUTINE = [  # by hour: what a dog mostly does
     *["sleep"] * 6, "walk", "eat", "rest", "sleep", "sleep", "rest",
     "walk", "sniff", "rest", "sleep", "play", "walk", "eat", "rest", "play", "rest", "sleep",
@@ -75,7 +75,9 @@ class CloudProcess:
     def operator(self, method: str, path: str, body: Any) -> Any:
         token = self._token_file.read_text().strip()
         headers = {"authorization": f"Bearer {token}"}
-        answer = httpx2.request(method, f"{self.url}{path}", json=body, headers=headers)
+        answer = httpx2.request(
+            method, f"{self.url}{path}", json=body, headers=headers, timeout=PATIENCE_S
+        )
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
@@ -117,9 +119,9 @@ class Household:
     def owner(self) -> httpx2.Client:
         """The cloud's API, signed in."""
         who = {"email": EMAIL, "password": PASSWORD}
-        session = httpx2.post(f"{self.cloud.url}/v1/session", json=who).json()
+        session = httpx2.post(f"{self.cloud.url}/v1/session", json=who, timeout=PATIENCE_S).json()
         headers = {"authorization": f"Bearer {session['token']}"}
-        return httpx2.Client(base_url=self.cloud.url, headers=headers)
+        return httpx2.Client(base_url=self.cloud.url, headers=headers, timeout=PATIENCE_S)
 
 
 async def eventually(holds: Any) -> None:
@@ -279,7 +281,7 @@ def running_dashboard(env: dict[str, str], folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)
 
 
 async def dashboard_answers(url: str) -> None:

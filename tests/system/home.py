@@ -25,6 +25,7 @@ from gateway.wire.topics import Kind, Topic, ack_filter
 from gateway.wire.uplink import Deployment, EnrolledCollar, Registry
 from pawmesh.embedded.broker import Broker
 from pawmesh.embedded.ports import free_ports
+from tests.patience import PATIENCE_S
 
 SITE = "home"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -60,7 +61,9 @@ class Home:
     def api(self) -> httpx2.Client:
         token = (self.data_dir / "gateway.token").read_text()
         return httpx2.Client(
-            base_url=f"http://127.0.0.1:{self.port}", headers={"authorization": f"Bearer {token}"}
+            base_url=f"http://127.0.0.1:{self.port}",
+            headers={"authorization": f"Bearer {token}"},
+            timeout=PATIENCE_S,
         )
 
     async def register(
@@ -100,7 +103,7 @@ class Home:
 
     async def ready(self) -> None:
         assert self.process is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while self.process.poll() is None:
                 try:
                     with self.api as api:
@@ -119,7 +122,7 @@ class Home:
     def stop(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE_S)
 
 
 @contextmanager
@@ -229,7 +232,7 @@ class Collar:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait until something holds; who is asked may be dead just now."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             with suppress(httpx2.HTTPError):
                 if condition():

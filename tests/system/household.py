@@ -14,6 +14,7 @@ from gateway.wire.errors import Rejected, SessionLost
 from gateway.wire.messages import Ack, Birth, Key, Message, Status
 from gateway.wire.session import BrokerUrl, Delivery, Session, connect
 from gateway.wire.topics import Kind, Topic, site_filter
+from tests.patience import PATIENCE_S
 
 SITE = "home"
 START_AT = "2026-05-01T08:00:00Z"
@@ -47,7 +48,7 @@ class Acknowledger:
                         self._take(session, batch)
             await asyncio.sleep(0.1)
 
-    async def until(self, condition, timeout_s: float = 40.0) -> None:
+    async def until(self, condition, timeout_s: float = PATIENCE_S) -> None:
         """Wait until something holds of what was received."""
         async with asyncio.timeout(timeout_s):
             while not condition():

@@ -29,10 +29,10 @@ from gateway.wire.uplink import (
 )
 from pawmesh.embedded.ports import free_ports
 from pawmesh.embedded.postgres import Postgres
+from tests.patience import PATIENCE_S
 from tests.system.cloud_kit import Home, open_cloud, settings_for
 
 ROUNDS = int(os.environ.get("SOAK", "5"))
-PATIENCE_S = 60.0
 ROWS = "SELECT count(*) FROM message"
 OURS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 WAITING = f"SELECT count(*) {OURS} AND wait_event_type = 'Lock'"
@@ -104,7 +104,9 @@ def send(service: Service, home: Home, batch: UplinkBatch) -> UplinkReceipt | No
     headers = sign_request(home.key, home.site, "POST", "/v1/uplink", body, datetime.now(UTC))
     headers["content-type"] = CONTENT_TYPE
     with suppress(httpx2.TransportError):
-        response = httpx2.post(f"{service.url}/v1/uplink", content=body, headers=headers)
+        response = httpx2.post(
+            f"{service.url}/v1/uplink", content=body, headers=headers, timeout=PATIENCE_S
+        )
         assert response.status_code == 200, response.text
         return unpack_body(response.content, UplinkReceipt)
     return None
@@ -190,7 +192,7 @@ def test_a_database_outage_is_a_problem_and_then_over(tmp_path: Path) -> None:
     server = Postgres(tmp_path / "database", free_ports(1)[0])
     url = server.start()
     try:
-        with running(url, tmp_path, CLOUD_POOL_TIMEOUT_S="1") as service:
+        with running(url, tmp_path, CLOUD_POOL_TIMEOUT_S="3") as service:
             home, [(device, grant)] = asyncio.run(household(url, tmp_path, 1))
             first = send(service, home, home.batch(device.epochs(grant)))
             assert first is not None
@@ -198,7 +200,10 @@ def test_a_database_outage_is_a_problem_and_then_over(tmp_path: Path) -> None:
             server.stop()
             for method, path in (("GET", "/healthz"), ("GET", "/v1/pets"), ("POST", "/v1/uplink")):
                 response = httpx2.request(
-                    method, service.url + path, headers={**home.headers, "pawmesh-site": "x"}
+                    method,
+                    service.url + path,
+                    headers={**home.headers, "pawmesh-site": "x"},
+                    timeout=PATIENCE_S,
                 )
                 assert response.status_code == 503, response.text
                 assert response.headers["content-type"] == "application/problem+json"

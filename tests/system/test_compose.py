@@ -25,7 +25,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from gateway.wire.codec import JSON, encode
 from gateway.wire.messages import ActivityEpoch, Birth
 from gateway.wire.topics import DOWNLINK_KINDS
-from tests.system.compose_kit import COMPOSE, PATIENCE_S, PYTHON, Container, Outside
+from tests.patience import PATIENCE_S
+from tests.system.compose_kit import COMPOSE, PYTHON, Container, Outside
 
 
 @contextmanager

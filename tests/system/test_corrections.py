@@ -9,6 +9,7 @@ import httpx2
 from cloud.settings import Settings
 from gateway.wire.session import BrokerUrl, connect
 from gateway.wire.topics import Kind
+from tests.patience import PATIENCE_S
 from tests.system.cloud_kit import Home as CloudHome
 from tests.system.cloud_kit import open_cloud, settings_for
 from tests.system.home import Home, birth, empty_home, enrolled, epoch, running_home, send, until
@@ -77,33 +78,35 @@ async def test_a_pet_with_two_collars_is_one_pet(tmp_path: Path) -> None:
             assert [each["collar_id"] for each in api.get("/v1/collars").json()] == ["c1", "c2"]
 
 
-BAD: list[Any] = [
-    None,
-    [],
-    {},
-    said("unsure"),
-    said("meditate"),
-    said("eat") | {"behaviour": ["eat"]},
-    said(minutes=0),
-    said(minutes=-1),
-    said(minutes=60.1),
-    said(start_at=datetime.now(UTC) + timedelta(hours=1)),
-    said(start_at=datetime.now(UTC) - MINUTE, minutes=30),
-    said(start_at=datetime(1969, 12, 31, tzinfo=UTC)),
-    said() | {"start_at": "yesterday"},
-    said() | {"start_at": "2026-01-01T00:00:00"},
-    said() | {"start_at": 2**70},
-    said() | {"start_at": "0001-01-01T00:00:00+14:00", "end_at": "0001-01-01T00:00:01+14:00"},
-    said() | {"end_at": "9999-12-31T23:59:59-14:00"},
-    said() | {"end_at": "NaN"},
-]
+def bad() -> list[Any]:
+    """Made when they are sent: what is to come has come by the end of a long run."""
+    return [
+        None,
+        [],
+        {},
+        said("unsure"),
+        said("meditate"),
+        said("eat") | {"behaviour": ["eat"]},
+        said(minutes=0),
+        said(minutes=-1),
+        said(minutes=60.1),
+        said(start_at=datetime.now(UTC) + timedelta(hours=1)),
+        said(start_at=datetime.now(UTC) - MINUTE, minutes=30),
+        said(start_at=datetime(1969, 12, 31, tzinfo=UTC)),
+        said() | {"start_at": "yesterday"},
+        said() | {"start_at": "2026-01-01T00:00:00"},
+        said() | {"start_at": 2**70},
+        said() | {"start_at": "0001-01-01T00:00:00+14:00", "end_at": "0001-01-01T00:00:01+14:00"},
+        said() | {"end_at": "9999-12-31T23:59:59-14:00"},
+        said() | {"end_at": "NaN"},
+    ]
 
 
 async def test_words_that_cannot_be_are_refused_with_the_reason(tmp_path: Path) -> None:
     path = "/v1/pets/pet-luna/corrections"
     async with running_home(tmp_path, [enrolled("luna")]) as home:
         with home.api as api:
-            for body in BAD:
+            for body in bad():
                 answer = api.post(path, json=body)
                 assert answer.status_code == 422, (body, answer.text)
                 assert answer.headers["content-type"] == "application/problem+json"
@@ -118,7 +121,8 @@ async def test_words_that_cannot_be_are_refused_with_the_reason(tmp_path: Path) 
                 assert api.delete(f"{path}/{name}").status_code in (404, 422), name
             assert api.get(path).json() == []
         base = f"http://127.0.0.1:{home.port}"
-        with httpx2.Client(base_url=base) as stranger:  # this very user, but changes want a token
+        with httpx2.Client(base_url=base, timeout=PATIENCE_S) as stranger:
+            # this very user, but changes want a token
             for headers in (
                 {},
                 {"authorization": "Bearer guess"},
@@ -160,7 +164,9 @@ async def test_corrections_reach_the_cloud_through_outages_and_leave_it_again(
         await home.ready()
 
         def labels() -> set[str]:
-            with httpx2.Client(base_url=service.url, headers=owner.headers) as api:
+            with httpx2.Client(
+                base_url=service.url, headers=owner.headers, timeout=PATIENCE_S
+            ) as api:
                 return {each["label_id"] for each in api.get("/v1/labels").json()}
 
         def status() -> Any:
@@ -217,5 +223,7 @@ async def test_a_grant_withdrawn_in_an_outage_keeps_home_what_had_not_left(
             (kept,) = api.get(path).json()
             assert (kept["state"], kept["shared"]) == ("home", False)
             assert api.get("/v1/collars").json()[0]["windows_per_hour"] == 0
-        with httpx2.Client(base_url=service.url, headers=owner.headers) as cloud_api:
+        with httpx2.Client(
+            base_url=service.url, headers=owner.headers, timeout=PATIENCE_S
+        ) as cloud_api:
             assert cloud_api.get("/v1/labels").json() == []

@@ -18,6 +18,7 @@ from dashboard.reader import COOKIE
 from gateway.wire.messages import ActivityEpoch, Event
 from gateway.wire.topics import Kind
 from gateway.wire.uplink import EnrolledCollar
+from tests.patience import PATIENCE_S
 from tests.system.dashboard_kit import (
     EMAIL,
     LONG_AGO,
@@ -55,7 +56,7 @@ async def click(page: AppTest, key: str) -> str:
 
 
 async def until(page: AppTest, holds: Callable[[str], bool]) -> str:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         words = await rerun(page)
         while not holds(words):
             await asyncio.sleep(0.2)
@@ -97,7 +98,7 @@ from dashboard import reader
 from dashboard.views import frame, {view}
 frame.draw_signed_out() if reader.signed_in() is None else {view}.draw()
 """
-    return AppTest.from_string(script, default_timeout=60)
+    return AppTest.from_string(script, default_timeout=PATIENCE_S)
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 @pytest.fixture
 def page(home: Home) -> AppTest:
-    return signed_in(AppTest.from_file(app.__file__, default_timeout=60))
+    return signed_in(AppTest.from_file(app.__file__, default_timeout=PATIENCE_S))
 
 
 class TestToday:
@@ -147,7 +148,7 @@ class TestToday:
         assert not page.markdown  # where names would need another kind of escaping
 
     async def test_a_stranger_sees_no_pet(self, home: Home) -> None:
-        stranger = AppTest.from_file(app.__file__, default_timeout=60)
+        stranger = AppTest.from_file(app.__file__, default_timeout=PATIENCE_S)
         words = await rerun(stranger)
         assert "You are signed out" in words
         assert "Bella" not in words
@@ -180,11 +181,11 @@ class TestToday:
         assert "could not be read" not in await rerun(page)
         spoil = "UPDATE message SET payload = x'00' WHERE collar_id = 'c2'"
         await home.execute(f"{spoil} AND kind = 'event'")
-        words = await rerun(signed_in(AppTest.from_file(app.__file__, default_timeout=60)))
+        words = await rerun(signed_in(AppTest.from_file(app.__file__, default_timeout=PATIENCE_S)))
         assert words.count("The last day could not be read") == 1
         assert words.count('"pm-legend"') == 2, "what could be read is shown"
         await home.execute(f"{spoil} AND seq = 5")
-        other = signed_in(AppTest.from_file(app.__file__, default_timeout=60))
+        other = signed_in(AppTest.from_file(app.__file__, default_timeout=PATIENCE_S))
         words = await rerun(other)
         assert words.count("The last day could not be read") == 1
         assert words.count("Walking") >= 2  # in the head and the legend of the other
@@ -226,7 +227,7 @@ class TestToday:
     ) -> None:
         token = tmp_path / "token"
         monkeypatch.setenv("DASHBOARD_GATEWAY_TOKEN_FILE", str(token))
-        page = signed_in(AppTest.from_file(app.__file__, default_timeout=60))
+        page = signed_in(AppTest.from_file(app.__file__, default_timeout=PATIENCE_S))
         assert "cannot be read" in await rerun(page)
         token.write_text("wrong")
         assert "DASHBOARD_GATEWAY_TOKEN_FILE" in await rerun(page)
@@ -245,7 +246,7 @@ class TestToday:
                     "DASHBOARD_STATE_DIR": str(tmp_path / "crowd"),
                 },
             )
-            page = signed_in(AppTest.from_file(app.__file__, default_timeout=60))
+            page = signed_in(AppTest.from_file(app.__file__, default_timeout=PATIENCE_S))
             await deliver(crowd, *(a_day(f"d{n}", datetime.now(UTC), False, 1) for n in (0, 1)))
             assert (await rerun(page)).count('"pm-name"') == 7
             assert "pm-legend" not in words_of(page)
@@ -260,7 +261,7 @@ class TestToday:
             monkeypatch.setenv("DASHBOARD_GATEWAY_URL", f"http://127.0.0.1:{empty.port}")
             token = str(empty.data_dir / "gateway.token")
             monkeypatch.setenv("DASHBOARD_GATEWAY_TOKEN_FILE", token)
-            page = signed_in(AppTest.from_file(app.__file__, default_timeout=60))
+            page = signed_in(AppTest.from_file(app.__file__, default_timeout=PATIENCE_S))
             assert "No collars yet" in await rerun(page)
             assert page.code[0].value.startswith("pawmesh collar add")
 

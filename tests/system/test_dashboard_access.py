@@ -23,6 +23,7 @@ from dashboard.access.verifier import Verifier
 from dashboard.cloud import Cloud
 from dashboard.errors import SignedOut
 from dashboard.gateway import Gateway
+from tests.patience import PATIENCE_S
 from tests.system.dashboard_kit import (
     ELSEWHERE,
     EMAIL,
@@ -256,7 +257,7 @@ class TestGate:
 
     async def test_a_stranger_gets_the_sign_in_page_and_nothing_else(self, url: str) -> None:
         def check() -> None:
-            with httpx2.Client(base_url=url) as http:
+            with httpx2.Client(base_url=url, timeout=PATIENCE_S) as http:
                 for path in ("/", "/today", "/places", "/nowhere", "/_stcore/host-config", "/x/y"):
                     answer = http.get(path, headers=HTML)
                     assert answer.status_code == 303, path
@@ -278,7 +279,7 @@ class TestGate:
     async def test_the_cookie_is_for_this_page_s_requests_alone(self, url: str) -> None:
         def check() -> None:
             form = {"email": EMAIL, "password": PASSWORD, "next": "/sharing"}
-            with httpx2.Client(base_url=url) as http:
+            with httpx2.Client(base_url=url, timeout=PATIENCE_S) as http:
                 for origin in ("http://evil.example", f"{url}@evil.example", "null", "http://["):
                     sent = {"origin": origin}
                     assert http.post("/sign-in", data=form, headers=sent).status_code == 403, origin
@@ -315,7 +316,7 @@ class TestGate:
     async def test_who_guesses_has_to_wait_whatever_address_they_name(self, url: str) -> None:
         def check() -> None:
             form = {"email": EMAIL, "password": "wrong"}
-            with httpx2.Client(base_url=url, headers={"origin": url}) as http:
+            with httpx2.Client(base_url=url, headers={"origin": url}, timeout=PATIENCE_S) as http:
                 answers = [
                     http.post(
                         "/sign-in", data=form, headers={"x-forwarded-for": f"10.0.0.{n}"}

@@ -12,6 +12,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from gateway.wire.messages import ActivityEpoch, Event, Power
 from gateway.wire.topics import Kind
+from tests.patience import PATIENCE_S
 from tests.system.dashboard_kit import (
     EMAIL,
     PASSWORD,
@@ -28,7 +29,7 @@ from tests.system.dashboard_kit import (
 )
 
 EVIL = "<img src=x onerror=alert(1)> **Rex** :red[x]"
-PATIENCE_MS = 60_000
+PATIENCE_MS = 1_000 * PATIENCE_S
 CHROMIUM = [
     "--headless=new",
     "--no-sandbox",

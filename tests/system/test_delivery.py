@@ -23,6 +23,7 @@ from gateway.wire.messages import Desired, ModelAnswer, ModelState, Slots
 from gateway.wire.session import BrokerUrl, connect
 from gateway.wire.topics import Kind, Topic, downlink_filters
 from gateway.wire.uplink import ModelPackage, pack_body
+from tests.patience import PATIENCE_S
 from tests.releases import KEY, PUBLIC, deployment, package_of, raw_of, release_of
 from tests.system.cloud_kit import Device as CloudDevice
 from tests.system.cloud_kit import open_cloud, settings_for
@@ -113,6 +114,7 @@ async def test_a_strangers_collar_is_brought_a_model(tmp_path: Path, form: str) 
         async with living(luna):
             await until(lambda: collars_of(home)["luna"]["slots"][0:1] != [])
             await until(lambda: collars_of(home)["luna"]["slots"][0]["version"] == "9.0.0")
+            await until(lambda: collars_of(home)["luna"]["delivery"]["state"] == "installed")
             said = collars_of(home)["luna"]
             with home.api as api:
                 status = api.get("/v1/status").json()
@@ -376,7 +378,7 @@ async def test_a_model_finds_its_way_from_the_cloud_to_a_collar_and_the_news_bac
             await until(lambda: all(each["slots"] for each in collars_of(home).values()))
             token = settings.operator_token_file.read_text().strip()
             operator = {"authorization": f"Bearer {token}"}
-            with httpx2.Client(base_url=service.url, headers=operator) as api:
+            with httpx2.Client(base_url=service.url, headers=operator, timeout=PATIENCE_S) as api:
                 taken = api.post("/v1/models", content=pack_body(package))
                 assert taken.status_code == 201, taken.text
                 new = {"package": "activity", "version": "9.0.0"}

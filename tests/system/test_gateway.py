@@ -31,6 +31,7 @@ from gateway.wire.messages import (
 )
 from gateway.wire.session import BrokerUrl, Session, connect
 from gateway.wire.topics import Kind, Topic, ack_filter
+from tests.patience import PATIENCE_S
 from tests.system.home import (
     LONG_AGO,
     SITE,
@@ -65,7 +66,7 @@ async def session(home: Home) -> AsyncIterator[Session]:
 async def acked_upto(session: Session, collar_id: str, key: Key) -> list[str]:
     """Wait for an acknowledgement; returns the refusals told on the way."""
     refused: list[str] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         async for ack in acks(session, collar_id):
             refused += ack.refused
             if ack.key is not None and ack.key >= key:
@@ -142,7 +143,7 @@ async def test_only_what_is_held_without_a_gap_is_acknowledged(
         send(session, Kind.EPOCH, epoch("luna", seq))
     send(session, Kind.BIRTH, birth("luna"))
     seen: list[Key | None] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         async for ack in acks(session, "luna"):
             seen.append(ack.key)
             if ack.key == Key(1, 2):
@@ -233,7 +234,7 @@ async def test_a_collar_that_vanishes_is_offline(home: Home, session: Session) -
 
 
 async def until(home: Home, condition: object, pet_id: str = "pet-luna") -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             with home.api as api:
                 pets = {each["pet_id"]: each for each in api.get("/v1/pets").json()}
@@ -262,7 +263,7 @@ async def test_leaving_home_alerts_within_the_flow_and_history_disturbs_nobody(
         for seq, north_m in enumerate(path, start=1):
             at = now - ago + timedelta(seconds=seq)
             send(session, Kind.FIX, fix(collar_id, seq, north_m, at))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         async for batch in session.batches(1, 0):
             batch[0].settle()
             if batch[0].topic.endswith("/alert"):
@@ -273,7 +274,7 @@ async def test_leaving_home_alerts_within_the_flow_and_history_disturbs_nobody(
         "geofence",
         "critical",
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             with home.api as api:
                 alerts = {each["pet_id"]: each for each in api.get("/v1/alerts").json()}
@@ -396,7 +397,7 @@ async def test_only_granted_leaves_leave_and_a_wrong_seal_proves_nothing(
                 send(session, kind, message)
             send(session, Kind.BIRTH, birth("rex"))
             send(session, Kind.EPOCH, epoch("rex", 1))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while True:
                     with home.api as api:
                         outbox = api.get("/v1/outbox").json()
@@ -413,7 +414,7 @@ async def test_only_granted_leaves_leave_and_a_wrong_seal_proves_nothing(
 async def test_no_route_answers_a_stranger(home: Home) -> None:
     with home.api as api:
         paths = api.get("/openapi.json").json()["paths"]
-    with httpx2.Client(base_url=f"http://127.0.0.1:{home.port}") as stranger:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{home.port}", timeout=PATIENCE_S) as stranger:
         for path, methods in paths.items():
             if not path.startswith("/v1/"):
                 continue
@@ -455,7 +456,7 @@ def start_alone(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"GATEWAY_DATA_DIR": str(folder)} | env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 

@@ -18,6 +18,7 @@ from gateway.wire.session import BrokerUrl
 from gateway.wire.topics import Kind
 from pawmesh.embedded.broker import Broker
 from pawmesh.embedded.ports import free_ports
+from tests.patience import PATIENCE_S
 from tests.system.household import SITE, Acknowledger
 
 AT = datetime(2026, 5, 1, 8, tzinfo=UTC)
@@ -54,7 +55,7 @@ async def test_one_message_knocks_for_all_until_somebody_answers(
             # a knock is one message: had all been sent again, this were several times as many
             assert link.transmissions < 2 * owed
             gateway.mute = False
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while len(flash.logs["c1"]):  # noqa: ASYNC110 - of another task
                     await asyncio.sleep(0.01)
             for task in running:

@@ -19,6 +19,7 @@ from collar_sim.fleet_file import read_fleet
 from gateway.wire.session import BrokerUrl
 from gateway.wire.topics import Kind
 from pawmesh.embedded.ports import free_ports
+from tests.patience import PATIENCE_S
 from tests.system.home import SITE, Home, enrolled, until
 from tests.system.household import write_fleet
 from tests.system.mosquitto import Mosquitto
@@ -35,6 +36,7 @@ class Valve:
         self._passes: int | None = None
         self.is_stuck = asyncio.Event()
         """As many bytes passed, and there were more."""
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def shut_after(self, count: int) -> None:
         self._passes = count
@@ -44,14 +46,18 @@ class Valve:
         """For connections to come: those that are stuck stay so."""
         self._passes = None
 
+    async def emptied(self) -> None:
+        """Wait until the broker took all that passed, and has noticed that no more comes."""
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.wait(self._tasks)
+
     @asynccontextmanager
     async def serving(self, port: int) -> AsyncGenerator[None]:
-        tasks: set[asyncio.Task[None]] = set()
 
         async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task is not None
-            tasks.add(task)
+            self._tasks.add(task)
             there, back = await asyncio.open_connection(self._broker.host, self._broker.port)
             try:
                 await asyncio.gather(self._up(reader, back), self._down(there, writer))
@@ -64,26 +70,29 @@ class Valve:
             yield
         finally:
             server.close()
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         left = self._passes
         async for data in _chunks(reader):
             writer.write(data if left is None else data[:left])
             await writer.drain()
-            if left is not None:
+            if left:
                 left -= min(left, len(data))
-                if not left:
+                if not left:  # said once: what comes later on this connection is of no interest
                     self.is_stuck.set()
-        writer.close()  # the power is off: the broker notices, and says the will
+        with suppress(OSError):  # the power is off: the broker notices, and says the will
+            writer.write_eof()  # not closed: that would take back what it has not read yet
 
     async def _down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         is_shut = self._passes is not None
-        async for data in _chunks(reader):
-            if not is_shut or data[0] >> 4 in (CONNACK, SUBACK):
-                writer.write(data)
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                packet = await _packet(reader)
+                if not is_shut or packet[0] >> 4 in (CONNACK, SUBACK):
+                    writer.write(packet)
         writer.close()
 
 
@@ -91,6 +100,15 @@ async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     with suppress(ConnectionError):
         while data := await reader.read(65_536):
             yield data
+
+
+async def _packet(reader: asyncio.StreamReader) -> bytes:
+    """One MQTT packet: several may come in one chunk."""
+    head = await reader.readexactly(2)
+    while head[-1] & 0x80:
+        head += await reader.readexactly(1)
+    length = sum((byte & 0x7F) << 7 * n for n, byte in enumerate(head[1:]))
+    return head + await reader.readexactly(length)
 
 
 class Bench:
@@ -150,11 +168,12 @@ async def test_a_reboot_in_mid_upload_loses_nothing_and_says_nothing_twice(
                     valve.shut_after(passes)
                     bench.write(40)
                     bench.save()
-                    async with asyncio.timeout(20):
+                    async with asyncio.timeout(PATIENCE_S):
                         await valve.is_stuck.wait()
                     bench.save()
                     bench.write(3)  # in memory alone
                     bench.turn(is_on=False)
+                    await valve.emptied()  # or the next session would take what is left from it
                     bench.turn(is_on=True)
                     bench.save()
                 valve.open()

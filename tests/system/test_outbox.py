@@ -14,6 +14,7 @@ from gateway.wire.grants import Grant, Stream
 from gateway.wire.session import BrokerUrl, connect
 from gateway.wire.topics import Kind
 from gateway.wire.uplink import RefusedRow, Registry, UplinkBatch
+from tests.patience import PATIENCE_S
 from tests.system.home import SITE, Home, enrolled, running_home, send
 from tests.system.test_gateway import Sealed, grant
 
@@ -28,7 +29,7 @@ async def queue_all(home: Home, luna: Sealed) -> None:
         for kind, message in [*luna.messages, (Kind.SEAL, luna.seal)]:
             send(session, kind, message)
         await session.drained()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 with home.api as api:
                     if len(api.get("/v1/outbox").json()) == 2:
@@ -124,7 +125,7 @@ async def test_what_was_before_a_grant_began_stays(tmp_path: Path) -> None:
             for kind, message in [*luna.messages, (Kind.SEAL, luna.seal)]:  # the epoch: an hour ago
                 send(session, kind, message)
             await session.drained()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while True:
                     with home.api as api:
                         outbox = api.get("/v1/outbox").json()

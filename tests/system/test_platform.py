@@ -24,9 +24,9 @@ from pawmesh.embedded.ports import free_ports, is_free, recall
 from pawmesh.embedded.process import Part, Supervisor
 from pawmesh.errors import IncompatibleData, NoAccess, PortInUse
 from pawmesh.house import House, require
+from tests.patience import PATIENCE_S
 from tests.system.mosquitto import Mosquitto
 
-PATIENCE_S = 90.0
 PAWMESH = (sys.executable, "-m", "pawmesh")
 PARTS = ("broker", "database", "cloud", "gateway", "collars")
 NOTED = {

@@ -23,7 +23,7 @@ from plugins.sdk.testkit import START, epoch, fix, fix_from
 ROOT = Path(__file__).parents[2]
 HOME = Zone(zone_id="home", name="Home", lat_deg=52.5, lon_deg=13.4, radius_m=100.0)
 LIMITS = Limits(call_deadline_s=5.0, crashes=3)  # room for a machine under load
-HASTY = replace(LIMITS, call_deadline_s=0.3)  # where the deadline is what is tested
+HASTY = replace(LIMITS, call_deadline_s=2.0)  # where the deadline is what is tested
 
 COUNT = """
     from plugins.sdk import Inputs, Outputs
@@ -347,7 +347,7 @@ async def test_one_that_dies_or_hangs_while_starting_does_not_hold_up_the_others
     write("good")
     write("dies", "import os; os._exit(4)")
     folder = write("hangs", "while True: pass")
-    limits = replace(LIMITS, start_deadline_s=1.5, crashes=2)
+    limits = replace(LIMITS, start_deadline_s=5.0, crashes=1)
     async with PluginHost.open([folder], limits=limits) as host:
         assert counted(await host.judge("good", [inputs()])) == [1]
         assert "exit code 4" in (await fault_of(host, "dies")).message

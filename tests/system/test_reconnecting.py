@@ -18,6 +18,7 @@ from collar_sim.firmware.link.uplink import Uplink
 from collar_sim.firmware.log.flash import Flash
 from collar_sim.firmware.log.sealer import SealingKey
 from gateway.wire.session import BrokerUrl
+from tests.patience import PATIENCE_S
 
 AT = datetime(2026, 5, 1, 8, tzinfo=UTC)
 KEY = SealingKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))), bytes(32))
@@ -92,7 +93,7 @@ async def _try(link: Link, flash: Flash, collars: int, asked: list[float]) -> No
     uplinks = [Uplink(link, Collar(log, KEY, AT)) for log in flash.logs.values()]
     running = [asyncio.create_task(each.run()) for each in uplinks]
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while len(asked) < TRIES * collars:  # noqa: ASYNC110 - of other tasks
                 await asyncio.sleep(0.01)
     finally:
@@ -131,7 +132,7 @@ async def test_sessions_that_break_off_as_they_begin_are_nothing_to_tell_the_oth
         await _try(link, flash, 3, longest_s)
     assert broker.connections >= 3 * TRIES
     assert not waiting.is_set()
-    assert longest_s[-1] == 30.0
+    assert max(longest_s) == 30.0
 
 
 async def test_once_a_session_lasts_the_others_are_told(
@@ -146,7 +147,7 @@ async def test_once_a_session_lasts_the_others_are_told(
         waiting = asyncio.Event()
         link.resting.add(waiting)
         trying = asyncio.create_task(_try(link, flash, 1, longest_s))
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             await waiting.wait()
         trying.cancel()
         await asyncio.gather(trying, return_exceptions=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -10,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from collar_sim.firmware.collar import Collar
+from collar_sim.firmware.link import resend
 from collar_sim.firmware.link.downlink import Downlink
 from collar_sim.firmware.link.link import Link
 from collar_sim.firmware.link.uplink import Uplink
@@ -31,6 +32,7 @@ from gateway.wire.session import BrokerUrl, Delivery, Session, connect
 from gateway.wire.topics import UPLINK_KINDS, Kind, Topic, site_filter
 from pawmesh.embedded.broker import Broker
 from pawmesh.embedded.ports import free_ports
+from tests.patience import PATIENCE_S
 from tests.system.home import enrolled, running_home, until
 from tests.system.household import SITE, Acknowledger, Simulator, write_fleet
 
@@ -47,11 +49,11 @@ def published(folder: Path) -> set[tuple[str, int, int, bytes]]:
 
 async def test_what_can_wait_goes_up_together_and_all_of_it_arrives(tmp_path: Path) -> None:
     collars = write_fleet(tmp_path / "fleet.json", 2)
-    packets: Counter[tuple[str, Kind]] = Counter()
+    packets: dict[str, list[Kind]] = {collar_id: [] for collar_id in collars}
     async with running_home(tmp_path, [enrolled(collar_id) for collar_id in collars]) as home:
         async with connect(BrokerUrl.parse(home.broker_url), "listener") as session:
             await session.subscribe(site_filter(SITE))
-            listening = asyncio.create_task(_count(session, packets))
+            listening = asyncio.create_task(_note(session, packets))
             sim = Simulator(
                 tmp_path, home.broker_url, *FAST,
                 "--speed", "150", "--duration", "8s", "--upload-every", "5m",
@@ -70,19 +72,22 @@ async def test_what_can_wait_goes_up_together_and_all_of_it_arrives(tmp_path: Pa
             for row in own
             if row["kind"] == "event" or (row["kind"] == "fix" and b'"wifi"' not in row["payload"])
         ]
-        minutes = sum(row["kind"] == "epoch" for row in own)
-        assert minutes >= 15
-        assert minutes // 5 <= packets[collar_id, Kind.BATCH] <= minutes // 5 + 2 + len(urgent)
-        assert packets[collar_id, Kind.EPOCH] <= 2  # before it was told that it may
-        assert sum(count for (owner, _), count in packets.items() if owner == collar_id) < len(own)
+        told = packets[collar_id].index(Kind.BATCH)
+        alone = packets[collar_id][:told].count(Kind.EPOCH)  # before it was told that it may
+        together = sum(row["kind"] == "epoch" for row in own) - alone
+        assert together >= 10
+        assert Kind.EPOCH not in packets[collar_id][told:]
+        batches = packets[collar_id].count(Kind.BATCH)
+        assert together // 5 <= batches <= together // 5 + 2 + len(urgent)
+        assert len(packets[collar_id]) < len(own)
 
 
-async def _count(session: Session, packets: Counter[tuple[str, Kind]]) -> None:
+async def _note(session: Session, packets: dict[str, list[Kind]]) -> None:
     async for batch in session.batches(100, 0.0):
         for delivery in batch:
             delivery.settle()
             topic = Topic.parse(delivery.topic)
-            packets[topic.collar_id, topic.kind] += 1
+            packets[topic.collar_id].append(topic.kind)
 
 
 class Older(Acknowledger):
@@ -155,6 +160,13 @@ class Misled(Unopening):
         ]
 
 
+@pytest.fixture
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No collar sends anything again because it has heard nothing for too long."""
+    monkeypatch.setattr(resend, "ACK_TIMEOUT_S", 10 * PATIENCE_S)
+
+
+@pytest.mark.usefixtures("_patient")
 async def test_an_older_gateway_gets_all_that_it_knows(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker", free_ports(1)[0]).running() as url:
         gateway = Older(url)
@@ -163,6 +175,7 @@ async def test_an_older_gateway_gets_all_that_it_knows(tmp_path: Path) -> None:
     assert len(gateway.held) == log.acked == log.end - ROUNDS
 
 
+@pytest.mark.usefixtures("_patient")
 async def test_what_a_gateway_cannot_open_it_is_told_message_by_message(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker", free_ports(1)[0]).running() as url:
         gateway = Unopening(url)
@@ -171,6 +184,7 @@ async def test_what_a_gateway_cannot_open_it_is_told_message_by_message(tmp_path
     assert gateway.dictionaries == [NEWEST], "one batch, and no other in this session"
 
 
+@pytest.mark.usefixtures("_patient")
 async def test_what_it_never_sent_does_not_teach_a_collar_to_send_alone(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker", free_ports(1)[0]).running() as url:
         gateway = Misled(url)
@@ -201,7 +215,7 @@ async def _tell(gateway: Older, folder: Path) -> FlashLog:
                 flash.commit()
                 assert collar.lets_go(at, at_once=False)
                 uplink.wake()
-                async with asyncio.timeout(8):  # less than the patience of who hears nothing
+                async with asyncio.timeout(PATIENCE_S):
                     while len(log):  # noqa: ASYNC110 - of another task
                         await asyncio.sleep(0.01)
         finally:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from gateway.wire.session import BrokerUrl, connect
 from pawmesh.embedded.ports import free_ports
+from tests.patience import PATIENCE_S
 from tests.system.mosquitto import Mosquitto
 
 
@@ -17,7 +18,7 @@ async def test_what_the_broker_has_no_room_for_waits_and_keeps_its_order(tmp_pat
             for number in range(1_500):
                 mouth.publish("t", str(number).encode(), content_type="text/plain")
             heard: list[int] = []
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 await mouth.drained()
                 async for batch in ear.batches(100, 0.0):
                     heard += [int(each.payload) for each in batch]
@@ -36,7 +37,7 @@ async def test_without_echo_what_we_say_does_not_come_back(tmp_path: Path):
             gateway.publish("home/ack", b"ours")
             await gateway.drained()
             collar.publish("home/epoch", b"theirs")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 async for batch in gateway.batches(10, 0.0):
                     assert [each.topic for each in batch] == ["home/epoch"]
                     break

@@ -17,6 +17,7 @@ from pawmesh.embedded.process import Supervisor
 from pawmesh.provision import CollarKeys
 from pawmesh.sim.outcome import Outcome, outcome_of
 from pawmesh.sim.workforce import Worker, Workforce
+from tests.patience import PATIENCE_S
 from tests.system.fleet_kit import gateway_part, register, workers_of
 from tests.system.household import START_AT, Acknowledger
 from tests.system.mosquitto import Mosquitto
@@ -38,21 +39,25 @@ class Watched:
         self.lines: list[str] = []
         self.deaths: list[str] = []
         self._changed = asyncio.Event()
+        self.workforce = Workforce(
+            workers,
+            on_pulse=self._changed.set,
+            on_line=self.lines.append,
+            on_death=self._note_death,
+        )
+
+    def _note_death(self, worker: Worker) -> None:
+        self.deaths.append(worker.name)
+        self._changed.set()
 
     async def until(self, condition) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
 
     async def run(self) -> Outcome:
-        workforce = Workforce(
-            self.workers,
-            on_pulse=self._changed.set,
-            on_line=self.lines.append,
-            on_death=lambda worker: self.deaths.append(worker.name),
-        )
-        await workforce.run()
+        await self.workforce.run()
         return outcome_of(self.workers)
 
 
@@ -80,11 +85,13 @@ async def test_a_process_that_is_killed_is_named_and_what_it_owes_is_sent_when_i
     await register(gateway, keys)
     async with Supervisor(tmp_path, print) as supervisor:
         await supervisor.start(gateway_part(gateway, url))
-        workers = workers_of(tmp_path, keys, url, parts=PARTS, history="0", duration="5s")
+        workers = workers_of(tmp_path, keys, url, parts=PARTS, history="0")
         watched = Watched(workers)
         running = asyncio.create_task(watched.run())
         await watched.until(lambda: all(w.pulse and w.pulse.acked for w in workers))
         os.kill(workers[1].pid, signal.SIGKILL)
+        await watched.until(lambda: bool(watched.deaths))
+        watched.workforce.stop()
         killed = await running
         assert killed.exit_code == 1
         assert killed.report.died == {"2/3": "SIGKILL"}

@@ -8,6 +8,7 @@ from pathlib import Path
 import aiomqtt
 
 from gateway.wire.session import BrokerUrl
+from tests.patience import PATIENCE_S
 from tests.system.home import SITE, enrolled, running_home
 
 
@@ -28,7 +29,7 @@ async def test_an_aiomqtt_client_is_a_collar(tmp_path: Path) -> None:
             await client.subscribe(f"{prefix}/ack", qos=1)
             await client.publish(f"{prefix}/birth", json.dumps(birth), qos=1, retain=True)
             await client.publish(f"{prefix}/epoch", json.dumps(epoch), qos=1)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 async for message in client.messages:
                     assert isinstance(message.payload, bytes)
                     ack = json.loads(message.payload)  # it spoke JSON, so it is answered in JSON
