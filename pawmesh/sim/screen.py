@@ -12,6 +12,7 @@ from typing import Any, Self
 import structlog
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from collar_sim.tally import Pulse
 from pawmesh.console import console, say
@@ -62,7 +63,7 @@ class Screen:
         if console.is_terminal:
             grid = Table.grid(padding=(0, 2))
             for what, how in standing:
-                grid.add_row(f"[dim]{what}[/dim]", how)
+                grid.add_row(Text(what, "dim"), how)  # no markup: logs are printed without
             self._live.update(grid, refresh=True)
         is_live = len(going) == len(running) and all(pulse.is_live for pulse in going)
         if not console.is_terminal and (now_s - self._said_s >= LINE_S or is_live > self._was_live):

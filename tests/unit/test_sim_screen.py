@@ -1,12 +1,15 @@
 """What `pawmesh sim` shows of a fleet of which a part has died."""
 
+import io
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from collar_sim.tally import Pulse
+from pawmesh.sim import screen as screen_module
 from pawmesh.sim.screen import Screen
 from pawmesh.sim.workforce import Worker
 
@@ -78,3 +81,14 @@ def test_what_workers_log_is_passed_on_without_the_interpreters_chatter(
     for line in ("INFO: Created TensorFlow Lite XNNPACK delegate.", '{"event":"fleet.live"}'):
         screen.log_line(line)
     assert capsys.readouterr().err == '{"event":"fleet.live"}\n'
+
+
+def test_the_table_keeps_its_looks_while_a_log_line_passes_by(monkeypatch: pytest.MonkeyPatch):
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=90)
+    monkeypatch.setattr(screen_module, "console", terminal)
+    with Screen([worker("1/1", pulse(1))]) as screen:
+        screen.refresh()
+        screen.log_line('{"event":"fleet.live","place":"[dim]"}')
+    written = terminal.file.getvalue()
+    assert "place='[dim]'" in written
+    assert written.count("[dim]") == 1
