@@ -1,6 +1,7 @@
 """Bytes to messages and back: MessagePack and JSON by content type, limits at both ends."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -155,7 +156,7 @@ def decode_raw(payload: bytes, content_type: str | None = None) -> dict[str, Any
 def salvage_key(payload: bytes, content_type: str | None, collar_id: str | None) -> Key | None:
     """The key of a refused message where it can be read, so that it is not sent again."""
     try:
-        fields = decode_raw(payload, content_type)
+        fields = _salvaged(payload, content_type)
         if collar_id is None or fields.get("collar_id") != collar_id:
             return None
         return msgspec.convert({name: fields.get(name) for name in ("boot", "seq")}, Key)
@@ -166,9 +167,25 @@ def salvage_key(payload: bytes, content_type: str | None, collar_id: str | None)
 def salvage_previous(payload: bytes, content_type: str | None = None) -> Key | None:
     """What a refused birth says was written before it; ``NEVER`` when that cannot be read."""
     try:
-        return msgspec.convert(decode_raw(payload, content_type).get("previous"), Key | None)
+        return msgspec.convert(_salvaged(payload, content_type).get("previous"), Key | None)
     except (Rejected, msgspec.ValidationError):
         return NEVER
+
+
+def _salvaged(payload: bytes, content_type: str | None) -> dict[str, Any]:
+    """As `decode_raw`; JSON also where it says NaN, as many devices print what is no number."""
+    try:
+        return decode_raw(payload, content_type)
+    except Rejected:
+        if content_type_of(payload, content_type) != JSON:
+            raise
+        try:
+            fields = json.loads(payload)
+        except (ValueError, RecursionError):
+            fields = None
+        if not isinstance(fields, dict):
+            raise
+        return fields
 
 
 def encode(message: msgspec.Struct, content_type: str = MSGPACK) -> bytes:

@@ -482,6 +482,17 @@ class TestSalvage:
     def test_half_a_key_is_none(self, wrong: dict[str, Any]) -> None:
         assert salvage_key(packed(HEADER | wrong, JSON), JSON, "c1") is None
 
+    @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+    def test_a_number_that_json_does_not_know_costs_no_key(self, number: str) -> None:
+        fields = HEADER | {"hardware": "x", "previous": {"boot": 2, "seq": 7}}
+        payload = packed(fields, JSON)[:-1] + b', "sample_rate_hz": ' + number.encode() + b"}"
+        assert refused(Kind.BIRTH, payload, JSON).reason is RejectReason.UNPARSABLE
+        for form in (None, JSON):
+            assert salvage_key(payload, form, "c1") == Key(3, 9)
+            assert salvage_previous(payload, form) == Key(2, 7)
+        assert salvage_key(payload, MSGPACK, "c1") is None
+        assert salvage_key(payload[:-1], JSON, "c1") is None
+
     def test_what_a_refused_birth_follows(self) -> None:
         fields = HEADER | {"hardware": ""}
         assert salvage_previous(packed(fields, JSON)) is None
