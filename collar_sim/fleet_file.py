@@ -35,12 +35,13 @@ class Member(Struct, frozen=True, kw_only=True):
     salt_secret: Hex32
     animal_seed: Annotated[int, Meta(ge=0, le=2**53)]
     lat_deg: Annotated[float, Meta(ge=-85, le=85)]
-    lon_deg: Annotated[float, Meta(ge=-180, le=180)]
+    """Where its home is; a neighbourhood is a plane, which reaches neither pole nor date line."""
+    lon_deg: Annotated[float, Meta(ge=-179.9, le=179.9)]
     scenario: Scenario | None = None
     """None: the fleet's."""
-    incident_after_s: Annotated[float, Meta(ge=0)] | None = None
+    incident_after_s: Annotated[float, Meta(ge=0, le=1e9)] | None = None
     """Seconds of the live phase until what the scenario tells of happens; None: 60."""
-    escape_after_s: Annotated[float, Meta(ge=0)] | None = None
+    escape_after_s: Annotated[float, Meta(ge=0, le=1e9)] | None = None
     """Seconds of the live phase until it leaves; alone it means the scenario ``escape``."""
     faults: list[Fault] = []
     """What breaks, and when."""
@@ -85,7 +86,7 @@ def read_fleet(path: Path) -> FleetFile:
         entries = content["collars"]
     except OSError as error:
         raise FleetFileError(f"{path}: {error.strerror}") from error
-    except (msgspec.DecodeError, TypeError, KeyError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, TypeError, KeyError, UnicodeDecodeError, RecursionError) as error:
         raise FleetFileError(f'{path} is no {{"collars": [..]}}: {error!r}') from error
     if not isinstance(entries, list):
         raise FleetFileError(f"{path}: collars is no list")

@@ -416,6 +416,25 @@ def test_a_corrupt_entry_is_refused_by_name_and_hides_no_other(tmp_path: Path):
 def test_a_file_that_is_no_fleet_says_so(tmp_path: Path):
     with pytest.raises(FleetFileError, match="No such file"):
         read_fleet(tmp_path / "absent.json")
+    path = tmp_path / "fleet.json"
+    path.write_text('{"collars": ' + "[" * 100_000)
+    with pytest.raises(FleetFileError, match="recursion"):
+        read_fleet(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("incident_after_s", 1e12), ("escape_after_s", 1e300), ("lon_deg", 180.0), ("lat_deg", -90)],
+)
+def test_no_entry_reaches_beyond_calendar_and_date_line(tmp_path: Path, name: str, value: float):
+    good = {"signing_key": "0" * 64, "salt_secret": "1" * 64, "animal_seed": 1}
+    good |= {"lat_deg": 85, "lon_deg": -179.9, "incident_after_s": 1e9}
+    path = tmp_path / "fleet.json"
+    entries = [good | {"collar_id": "c1"}, good | {"collar_id": "c2", name: value}]
+    path.write_text(json.dumps({"collars": entries}))
+    fleet = read_fleet(path)
+    assert [member.collar_id for member in fleet.members] == ["c1"]
+    assert name in fleet.refused["c2"]
 
 
 def test_durations_are_read_as_people_write_them():
