@@ -73,14 +73,14 @@ async def sim_command(
 
     Thousands run best without a past: history is simulated at some 500 collar-minutes a second.
 
+    Exit codes: 0 done; 1 no platform runs on this data folder, a process of the fleet died, or no
+    collar ever reached the broker; 2 usage; 3 something to install is missing; 6 no access.
+
     Examples:
       pawmesh sim --collars 100 --duration 10m
       pawmesh sim --collars 20 --scenario lame_left_front --history 2h --truth truth/
       pawmesh sim --collars 5000 --processes 2 --duration 5m --report sim.json
       pawmesh sim --collars 20000 --shard 1/4 --seed 7
-
-    Exit codes: 0 done; 1 no platform runs on this data folder, a process of the fleet died, or no
-    collar ever reached the broker; 2 usage; 3 something to install is missing; 6 no access.
 
     Args:
         collars: How many.
