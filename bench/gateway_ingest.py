@@ -37,6 +37,10 @@ ROUNDS = 5
 BAR = 0.6
 IN_FLIGHT = 2_000
 
+Consumer = Callable[[str, Path, Any], Coroutine[Any, Any, float]]
+"""Of a broker, with a folder of its own; it puts a word into the queue once it has subscribed, and
+returns the CPU seconds that it took."""
+
 
 def measure() -> list[Figure]:
     """Gateway ingest, messages per CPU-second, beside a bare durable consumer."""
@@ -45,7 +49,7 @@ def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         for round_ in range(ROUNDS):
             order = (("bare", _bare), ("gateway", _gateway))
-            measured = {}
+            measured: dict[str, float] = {}
             for name, consume in order if round_ % 2 == 0 else reversed(order):
                 place = Path(folder) / f"{name}-{round_}"
                 place.mkdir()
@@ -70,9 +74,7 @@ def measure() -> list[Figure]:
     ]
 
 
-def _measure_one(
-    consume: Callable[[str, Path], Coroutine[Any, Any, float]], url: str, place: Path
-) -> float:
+def _measure_one(consume: Consumer, url: str, place: Path) -> float:
     """Messages per CPU-second of a consumer in a process of its own."""
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()
@@ -85,7 +87,7 @@ def _measure_one(
     return MESSAGES / cpu_s
 
 
-def _consume(consume: Any, url: str, place: Path, answers: Any) -> None:
+def _consume(consume: Consumer, url: str, place: Path, answers: Any) -> None:
     answers.put(asyncio.run(consume(url, place, answers)))
 
 
@@ -95,7 +97,7 @@ async def _publish(url: str) -> None:
         for index in range(MESSAGES):
             collar, seq = divmod(index, MESSAGES // COLLARS)
             collar_id, at = f"c{collar}", begin + timedelta(minutes=seq)
-            key = {"collar_id": collar_id, "boot": 1, "seq": seq, "observed_at": at}
+            key: dict[str, Any] = {"collar_id": collar_id, "boot": 1, "seq": seq, "observed_at": at}
             if seq == 0:
                 kind, message = Kind.BIRTH, Birth(**key, hardware="bench", firmware="1.0")
             else:

@@ -307,6 +307,35 @@ def test_the_report_has_every_key_that_others_rely_on() -> None:
     assert not report(found, seeds=1)["passed"]
 
 
+def test_a_figure_is_the_mean_of_animals_and_seeds_and_a_part_is_beside_the_first_seed() -> None:
+    found = Found(labels={"bo": ["rest", "walk"], "cy": ["run", "walk"]})
+    good, poor = answers("wwrr", "wwrr", "aabb"), answers("wwrr", "wwww", "aabb")
+    swift, slow = (
+        Answers(np.where(each.truth == "rest", "run", "walk"), each.said, each.sessions)
+        for each in (answers("wwrr", "wwuu", "aabb"), poor)
+    )
+    f1 = {"good": 1.0, "poor": 1 / 3, "swift": 0.5, "slow": 1 / 3}
+    for model in MODELS:
+        found.said.setdefault("bo", {})[model] = [poor]
+        found.said.setdefault("cy", {})[model] = [slow]
+    found.said["bo"]["ours"] = [good, poor]
+    found.said["cy"]["ours"] = [swift, slow]
+    found.said["cy"]["by_window"] = [swift]
+    told = report(found, seeds=2)
+    ours = np.mean([f1["good"], f1["poor"], f1["swift"], f1["slow"]])
+    assert told["ours"] == pytest.approx(ours, abs=1e-4)
+    assert told["ratio_to_strong"] == pytest.approx(ours / f1["poor"], abs=1e-3)
+    assert told["coverage"] == pytest.approx((1.0 + 1.0 + 0.5 + 1.0) / 4)
+    assert told["per_animal"]["cy"]["seeds"]["ours"] == pytest.approx([0.5, 1 / 3], abs=1e-4)
+    walk = {"bo": (1.0 + 2 / 3) / 2, "cy": (1.0 + 2 / 3) / 2}
+    assert told["per_class"] == pytest.approx(
+        {"rest": 0.5, "walk": np.mean(list(walk.values())), "run": 0.0}, abs=1e-4
+    )
+    assert told["ratio_by_window"] == pytest.approx((f1["poor"] + f1["swift"]) / 2 / f1["poor"])
+    assert f"seed 1 alone: {(f1['good'] + f1['swift']) / 2 / f1['poor']:.2f}" in told["notes"]
+    assert told["n"] == 8
+
+
 @pytest.mark.recordings
 @pytest.mark.skipif(not RECORDINGS.is_dir(), reason="no recordings here")
 def test_the_dogs_recording_is_read_as_it_is() -> None:
