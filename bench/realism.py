@@ -12,28 +12,25 @@ rule on both sides. No optimiser has seen these recordings, which have no licenc
 what was missing were chosen by eye beside them, so on these two dogs this is no independent test.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
-from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.metrics import roc_auc_score
 
 from bench import report
 from bench.motion_features import motion_features
 from bench.recordings import folder, read, windows_of
 from bench.report import Figure
+from bench.telling_apart import Side, tell_apart
+from cloud.training.dataset import Text
 from collar_sim.animal import Animal, Scenario, Species
 from collar_sim.animal.individual.sensor import Sensor
-from collar_sim.arrays import FloatArray, Samples
+from collar_sim.arrays import BoolArray, Samples
 from collar_sim.replay.labels import parse_map
 from collar_sim.replay.mapping import RATE_HZ as RECORDED_HZ
 from collar_sim.replay.mapping import MotionMapping
 from plugins.sdk.behaviours import Behaviour
-
-Names = NDArray[np.str_]
 
 FILE, REAL, PEER = "dog_collar_imu.parquet", "Bernie", "Molly"
 MEANING = "run_jog=run,car=vehicle,leisure=rest"
@@ -60,105 +57,12 @@ KINDS = {  # what is compared: which words mean it, and between which spreads of
     "run": ({Behaviour.RUN}, (0.12, np.inf)),
     "rest": ({Behaviour.REST, Behaviour.SLEEP}, (0.0, 0.03)),
 }
-MOST = 100  # windows of one session or animal: none of them decides alone
 FOLDS, PARTS = 4, 4
-TREES = 150
 SINGLES, LEAST = 4, 40  # simulated dogs taken one at a time, and windows that they must have
 ALLOWANCE = 0.05
 
 
-@dataclass(frozen=True)
-class Side:
-    """Windows of one side, as features."""
-
-    features: FloatArray
-    """Shape (n, features)."""
-    groups: Names
-    """Session or animal of each."""
-
-    def capped(self, rng: np.random.Generator) -> "Side":
-        """At most `MOST` of each group."""
-        kept = np.concatenate(
-            [
-                rng.permutation(np.flatnonzero(self.groups == group))[:MOST]
-                for group in np.unique(self.groups)
-            ]
-        )
-        return Side(self.features[kept], self.groups[kept])
-
-    def folds(self, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-        """The fold of each window; a group is in one."""
-        order = rng.permutation(np.unique(self.groups))
-        return np.array([int(np.flatnonzero(order == g)[0]) % count for g in self.groups])
-
-    def in_parts(self, count: int) -> "Side":
-        """All of it in so many parts, in the order of time."""
-        parts = np.array_split(np.arange(len(self.groups)), count)
-        names = np.repeat([f"part {k}" for k in range(count)], [len(part) for part in parts])
-        return Side(self.features, names)
-
-    def singles(self, count: int, least: int, most: int) -> "list[Side]":
-        """Some groups apart: the first few that have enough windows, each cut to a number."""
-        found: list[Side] = []
-        for group in np.unique(self.groups):
-            at = np.flatnonzero(self.groups == group)[:most]
-            if len(at) >= least and len(found) < count:
-                found.append(Side(self.features[at], self.groups[at]))
-        return found
-
-
-@dataclass(frozen=True)
-class Told:
-    """How well two sides are told apart."""
-
-    auc: float
-    lowest: float
-    highest: float
-    """Of the folds."""
-    giveaways: list[tuple[str, float]]
-    """Features by what shuffling them takes from the AUC, the first few."""
-
-
-def tell_apart(one: Side, other: Side, names: list[str], folds: int, *, why: bool) -> Told:
-    """Mean area under the ROC over folds of groups.
-
-    Args:
-        one: Called 0.
-        other: Called 1.
-        names: Of the features.
-        folds: At most as many as either side has groups.
-        why: Also find which features it rests on.
-    """
-    rng = np.random.default_rng(0)
-    one, other = one.capped(rng), other.capped(rng)
-    x = np.concatenate([one.features, other.features])
-    y = np.repeat([0, 1], [len(one.features), len(other.features)])
-    fold = np.concatenate([one.folds(folds, rng), other.folds(folds, rng)])
-    aucs: list[float] = []
-    lost = np.zeros(len(names))
-    for held in range(folds):
-        test = fold == held
-        trees = ExtraTreesClassifier(
-            TREES,
-            min_samples_leaf=3,
-            max_features=0.3,  # pyright: ignore[reportArgumentType] - the stub knows only words
-            class_weight="balanced",
-            random_state=0,
-        ).fit(x[~test], y[~test])
-        auc = float(roc_auc_score(y[test], trees.predict_proba(x[test])[:, 1]))
-        aucs.append(auc)
-        if why and held == 0:
-            for column in np.argsort(-trees.feature_importances_)[:20]:
-                shuffled = x[test].copy()
-                shuffled[:, column] = rng.permutation(shuffled[:, column])
-                without = roc_auc_score(y[test], trees.predict_proba(shuffled)[:, 1])
-                lost[column] = auc - without
-    worst = np.argsort(-lost)[:5]
-    giveaways = [(names[i], float(lost[i])) for i in worst if lost[i] > 0]
-    return Told(float(np.mean(aucs)), min(aucs), max(aucs), giveaways)
-
-
-def simulated() -> dict[str, tuple[Samples, Names]]:
+def simulated() -> dict[str, tuple[Samples, Text]]:
     """Windows and the animal of each, per kind."""
     found: dict[str, list[tuple[str, Samples]]] = {kind: [] for kind in KINDS}
     seed, dogs = FIRST_SEED, 0
@@ -186,7 +90,7 @@ def simulated() -> dict[str, tuple[Samples, Names]]:
     }
 
 
-def _pure(meant: NDArray[np.bool_]) -> NDArray[np.intp]:
+def _pure(meant: BoolArray) -> NDArray[np.intp]:
     """Seconds at which a window of nothing else begins, none over another."""
     starts: list[int] = []
     second = 0
@@ -197,7 +101,7 @@ def _pure(meant: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.array(starts, np.intp)
 
 
-def _side(kind: str, windows: Samples, groups: Names) -> tuple[Side, list[str]]:
+def _side(kind: str, windows: Samples, groups: Text) -> tuple[Side, list[str]]:
     """The windows that plainly are of a kind, as features."""
     low, high = KINDS[kind][1]
     spread = np.linalg.norm(windows[:, :, :3], axis=2).std(axis=1)
