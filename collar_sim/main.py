@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import sqlite3
 import stat
 import sys
 from contextlib import suppress
@@ -69,11 +70,22 @@ async def run(settings: Settings) -> Report:
             with suppress(NotImplementedError):  # Windows: there asyncio.run cancels us
                 loop.add_signal_handler(number, fleet.stop)
         wait = settings.duration
-        report = await fleet.run(None if wait is None else wait.total_seconds())
+        try:
+            report = await fleet.run(None if wait is None else wait.total_seconds())
+        except ExceptionGroup as group:
+            raise _full_disk(group) or group from group
     if settings.report is not None:
         write_whole(settings.report, msgspec.json.format(msgspec.json.encode(report)))
     log.info("fleet.ended", published=report.published, acked=report.acked, owed=report.owed)
     return report
+
+
+def _full_disk(group: ExceptionGroup) -> Exception | None:
+    """What kept the fleet's tasks from writing, if that is what ended them."""
+    found: Exception | None = group.subgroup((OutputError, sqlite3.Error))
+    while isinstance(found, ExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 def options_of(settings: Settings) -> FleetOptions:

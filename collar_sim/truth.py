@@ -1,5 +1,6 @@
 """What really happened, as Parquet: one row a second and collar, for whoever judges the models."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import import_module
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 
 from collar_sim.animal import AnimalMinute, BodyMinute
 from collar_sim.animal.place.ground import Ground
-from collar_sim.errors import SimulatorError
+from collar_sim.errors import OutputError, SimulatorError
 from collar_sim.output import private_file, private_folder
 
 GROUNDS = np.array([ground.name.lower() for ground in Ground])
-ROWS_PER_FILE = 500_000  # some megabytes; what a kill may lose, and what stays in memory
+ROWS_PER_FILE = 500_000  # some megabytes, which stay in memory until then
+KILL_LOSES_S = 600.0  # a small fleet takes a day for so many rows, which a kill would cost
 
 
 class Truth:
@@ -37,6 +39,7 @@ class Truth:
         self._folder = private_folder(folder)
         self._columns: dict[str, list[Any]] = {}
         self._rows = 0
+        self._written_s = time.monotonic()
 
     def add(self, collar_id: str, minute: AnimalMinute, battery_pct: float) -> None:
         """Take one collar's minute."""
@@ -63,11 +66,16 @@ class Truth:
         ):
             self._columns.setdefault(name, []).append(values)
         self._rows += seconds
-        if self._rows >= ROWS_PER_FILE:
+        if self._rows >= ROWS_PER_FILE or time.monotonic() - self._written_s >= KILL_LOSES_S:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was collected."""
+        """Write what was collected.
+
+        Raises:
+            OutputError: The disk is full, or the folder is gone.
+        """
+        self._written_s = time.monotonic()
         if not self._rows:
             return
         arrow = self._arrow
@@ -77,9 +85,13 @@ class Truth:
         first_at = datetime.fromtimestamp(int(columns["at"][0]) / 1e6, UTC)
         name = f"truth-{first_at:%Y%m%dT%H%M%S}-{columns['collar_id'][0]}.parquet"
         draft = self._folder / f".{name}"
-        with private_file(draft) as file:
-            self._parquet.write_table(table, file)
-        draft.rename(self._folder / name)
+        try:
+            with private_file(draft) as file:
+                self._parquet.write_table(table, file)
+            draft.rename(self._folder / name)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise OutputError(f"{self._folder}: {error}") from error
         self._columns, self._rows = {}, 0
 
 

@@ -24,6 +24,7 @@ from collar_sim.animal.life.errands import Household, Now
 from collar_sim.animal.life.habits import Errand
 from collar_sim.animal.life.happening import Happening
 from collar_sim.animal.life.scenario import COURSES, POWER_CUT_S
+from collar_sim.errors import OutputError
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.log.flash import Flash
 from collar_sim.firmware.log.sealer import SealingKey
@@ -314,6 +315,26 @@ def test_truth_is_written_second_by_second_with_the_body(tmp_path: Path):
     assert np.allclose(normal + apart, heart)
     assert apart.std() > 0.5  # it lives
     assert table["worn"].to_pylist() == [True] * HAPPENS_S + [False] * (360 - HAPPENS_S)
+
+
+def test_truth_waits_ten_minutes_at_most_for_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    truth, minutes = Truth(tmp_path), life(5, 2, Scenario.CALM_DAY)
+    truth.add("c1", minutes[0], 80.0)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr("collar_sim.truth.KILL_LOSES_S", 0.0)
+    truth.add("c1", minutes[1], 80.0)
+    (path,) = tmp_path.glob("*.parquet")
+    assert pyarrow.parquet.read_table(path).num_rows == 120
+
+
+def test_truth_that_cannot_be_written_says_where(tmp_path: Path):
+    truth = Truth(tmp_path / "truth")
+    truth.add("c1", life(5, 1, Scenario.CALM_DAY)[0], 80.0)
+    (tmp_path / "truth").rmdir()
+    with pytest.raises(OutputError, match=r"truth: .*No such file"):
+        truth.flush()
 
 
 def test_files_of_truth_are_named_in_utc_so_no_hour_that_comes_twice_overwrites_one(
