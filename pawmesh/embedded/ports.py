@@ -5,6 +5,7 @@ import json
 import os
 import socket
 from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -76,15 +77,21 @@ def recall(data_dir: Path) -> Ports | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """``count`` different loopback ports that nothing listens on at this moment."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """``count`` different loopback ports that nothing listens on at this moment.
+
+    Each has had a connection, which the kernel remembers for a minute: whoever asks for any port is
+    given another one meanwhile, and a server, which may reuse addresses, can listen at once.
+    """
+    with ExitStack() as held:
+        servers = [held.enter_context(socket.socket()) for _ in range(count)]
+        for server in servers:
+            server.bind(("127.0.0.1", 0))
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.listen(1)
+            with socket.create_connection(server.getsockname()) as caller:
+                server.accept()[0].close()  # who closes first is who remembers
+                caller.recv(1)
+        return [int(server.getsockname()[1]) for server in servers]
 
 
 def is_free(port: int) -> bool:

@@ -18,6 +18,7 @@ from dashboard.reader import COOKIE
 from gateway.wire.messages import ActivityEpoch, Event
 from gateway.wire.topics import Kind
 from gateway.wire.uplink import EnrolledCollar
+from pawmesh.embedded.ports import free_ports
 from tests.patience import PATIENCE_S
 from tests.system.dashboard_kit import (
     EMAIL,
@@ -76,6 +77,8 @@ def surroundings(monkeypatch: pytest.MonkeyPatch, env: dict[str, str]) -> None:
         monkeypatch.delenv(name)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
+    for service in ("cloud", "gateway"):  # who is away refuses at once; who is slow is not away
+        monkeypatch.setattr(f"dashboard.{service}.TIMEOUT_S", PATIENCE_S)
 
 
 def signed_in(page: AppTest, site: str = SITE, token: str | None = None) -> AppTest:
@@ -486,6 +489,7 @@ def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
 
 def test_a_state_folder_that_cannot_be_has_its_own_exit_code(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    ended = start_dashboard(tmp_path, STATE_DIR=str(tmp_path / "file" / "below"), PORT="49999")
+    folder, port = tmp_path / "file" / "below", free_ports(1)[0]
+    ended = start_dashboard(tmp_path, STATE_DIR=str(folder), PORT=str(port))
     assert ended.returncode == 6
     assert b"DASHBOARD_STATE_DIR" in ended.stderr

@@ -49,6 +49,12 @@ NO_CLOUDS: list[tuple[int, bytes, dict[str, str], Why]] = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cloud that is away refuses at once; one that is slow is not away."""
+    monkeypatch.setattr("dashboard.cloud.TIMEOUT_S", PATIENCE_S)
+
+
 @pytest.fixture
 async def household(tmp_path: Path, database: str) -> AsyncIterator[Household]:
     async with running_household(tmp_path, database, {"bella": "Bella"}) as household:

@@ -241,6 +241,12 @@ class TestPorts:
         with socket.create_server(("127.0.0.1", ports.cloud)):
             assert allocate(tmp_path, base, needed=("broker",)) == ports
 
+    def test_free_ports_are_given_to_nobody_else_before_their_servers_listen(self) -> None:
+        for port in free_ports(3):
+            with socket.socket() as anybody, pytest.raises(OSError, match="in use"):
+                anybody.bind(("127.0.0.1", port))
+            socket.create_server(("127.0.0.1", port)).close()
+
     def test_base_0_is_five_free_ports(self, tmp_path: Path) -> None:
         ports = allocate(tmp_path, 0)
         assert recall(tmp_path) == ports
