@@ -97,50 +97,86 @@ def footfalls(
         The neck's motion, shape (n, 6): g, then degrees; the spread of the tag's shaking in g,
         shape (n,).
     """
-    duty = np.full(4, min(0.8, work.duty * duty_factor(froude)), np.float32)
-    force = np.ones(4, np.float32)
+    duty, force = _bearing(work, froude, sore, severity)
+    grown = np.float32((froude / work.at_froude) ** GROWTH)
+    since = (cycles - np.floor(cycles[0])).astype(np.float32)
+    local, harder, swung = _steps(work, since, rng)
+    seconds = np.maximum(local, 0.0) * np.float32(1.0 / stride_hz)
+    turn = 2 * np.pi * since
+
+    waves = np.empty((WAVES, len(cycles)), np.float32)
+    _press(waves[:8], local, duty, force * np.exp(work.unevenness * harder))
+    waves[:8] *= min(np.float32(1.0), grown)
+    swing = 2 * np.pi * work.ring_hz * seconds + work.ring_rad + SCATTER * swung
+    # a sore leg is set down softly
+    struck = grown * force**2 * np.exp(RING_UNEVENNESS * harder)
+    waves[8:12] = struck * np.exp(-seconds / work.ring_s) * np.sin(swing)
+    waves[8:12] *= vary[:, 0]
+    waves[12], waves[13] = np.cos(turn), np.sin(turn)
+    waves[14], waves[15] = np.cos(2 * turn), np.sin(2 * turn)
+    waves[12:] *= grown * vary[:, 1]
+    motion = (work.mixing.T @ waves).T
+
+    if sore is not None:
+        _nod(motion, work, LEGS.index(sore), severity, turn, duty)
+    motion[:, :3] -= _mean_of_stride(motion[:, :3], round(rate_hz / stride_hz))
+    knocks = np.exp(TAG_UNEVENNESS * swung - seconds / np.float32(TAG_S))
+    felt = np.float32(work.tag_g * grown) * FELT.astype(np.float32)
+    return motion, np.ascontiguousarray(knocks.T) @ felt
+
+
+def _bearing(
+    work: Footwork, froude: float, sore: Leg | None, severity: float
+) -> tuple[Waves, Waves]:
+    """For which share of a stride each leg is down, and how hard it presses, shape (4, 1) each."""
+    duty = np.full((4, 1), min(0.8, work.duty * duty_factor(froude)), np.float32)
+    force = np.ones((4, 1), np.float32)
     if sore is not None:
         at = LEGS.index(sore)
         force[at] -= SORE_PRESSES * severity
         force[at ^ 1] += PARTNER_PRESSES * severity
         duty[at] *= 1.0 - 0.1 * severity
-    first = np.floor(cycles[0])
-    since = (cycles - first).astype(np.float32)
-    local = since[:, None] - work.phases + 1.0
-    number = local.astype(np.intp)
+    return duty, force
+
+
+def _steps(work: Footwork, since: Waves, rng: np.random.Generator) -> tuple[Waves, Waves, Waves]:
+    """How far into its step each leg is, and how that step differs from others.
+
+    Args:
+        work: The individual's.
+        since: Strides done at each sample, shape (n,), from below 1 on.
+        rng: Of this minute and stream.
+
+    Returns:
+        Strides since its touch-down, and two standard normal numbers of the step: how much harder
+        it is, how the unit swings then; shape (4, n) each.
+    """
+    local = since - work.phases[:, None] + 1.0
+    number = np.floor(local)
     local -= number
     steps = rng.standard_normal((3, 4, int(since[-1]) + 3), dtype=np.float32)
-    harder, early, swung = steps[:, np.arange(4), number]
-    strength = force * np.exp(work.unevenness * harder)
+    at = number.astype(np.intp) + steps.shape[2] * np.arange(4)[:, None]
+    harder, early, swung = steps.reshape(3, -1).take(at, axis=1)
     local -= work.haste * early
+    return local, harder, swung
 
+
+def _press(waves: Waves, local: Waves, duty: Waves, strength: Waves) -> None:
+    """Fill eight rows: how each foot presses, and how it brakes and pushes, while it is down."""
     done = local / duty
     sine = np.sin(np.pi * done) * ((done > 0.0) & (done < 1.0)) * strength
-    waves = np.empty((len(cycles), WAVES), np.float32)
-    waves[:, 0:4] = sine * (np.pi / 2 / duty)
-    waves[:, 4:8] = sine * np.cos(np.pi * done) * (np.pi / duty)
-    seconds = np.maximum(local, 0.0) * np.float32(1.0 / stride_hz)
-    grown = np.float32((froude / work.at_froude) ** GROWTH)
-    swing = 2 * np.pi * work.ring_hz * seconds + work.ring_rad + SCATTER * swung
-    struck = grown * force**2 * np.exp(RING_UNEVENNESS * harder)  # a sore leg is set down softly
-    waves[:, 8:12] = struck * np.exp(-seconds / work.ring_s) * np.sin(swing)
-    knocks = np.exp(TAG_UNEVENNESS * swung - seconds / np.float32(TAG_S))
-    rattle_g = knocks @ (np.float32(work.tag_g * grown) * FELT.astype(np.float32))
-    turn = 2 * np.pi * since
-    waves[:, 12], waves[:, 13] = np.cos(turn), np.sin(turn)
-    waves[:, 14], waves[:, 15] = np.cos(2 * turn), np.sin(2 * turn)
-    waves[:, 8:12] *= vary[:, :1]
-    waves[:, 12:] *= grown * vary[:, 1:]
-    waves[:, :8] *= min(np.float32(1.0), grown)
-    motion = waves @ work.mixing
-    if sore is not None:
-        at = LEGS.index(sore)
-        front = work.nod * (1.0 if at < 2 else -0.4)
-        nod = np.cos(turn - 2 * np.pi * (work.phases[at] + duty[at] / 2))
-        motion[:, 4] -= np.float32(NOD_DEG * front * severity) * nod
-        motion[:, 2] -= np.float32(0.1 * front * severity) * nod
-    motion[:, :3] -= _mean_of_stride(motion[:, :3], round(rate_hz / stride_hz))
-    return motion, rattle_g
+    waves[0:4] = sine * (np.pi / 2 / duty)
+    waves[4:8] = sine * np.cos(np.pi * done) * (np.pi / duty)
+
+
+def _nod(
+    motion: Waves, work: Footwork, leg: int, severity: float, turn: Waves, duty: Waves
+) -> None:
+    """Add the head's nodding over a sore leg."""
+    front = work.nod * (1.0 if leg < 2 else -0.4)
+    nod = np.cos(turn - 2 * np.pi * (work.phases[leg] + duty[leg] / 2))
+    motion[:, 4] -= np.float32(NOD_DEG * front * severity) * nod
+    motion[:, 2] -= np.float32(0.1 * front * severity) * nod
 
 
 def _mean_of_stride(acc_g: Waves, samples: int) -> Waves:
@@ -149,7 +185,7 @@ def _mean_of_stride(acc_g: Waves, samples: int) -> Waves:
     if half == 0:
         return acc_g
     padded = np.concatenate([acc_g[half:0:-1], acc_g, acc_g[-2 : -2 - half : -1]])
-    total = np.cumsum(padded, axis=0, dtype=np.float64)
+    total = np.cumsum(padded.astype(np.float64), axis=0)
     ends = np.concatenate([np.zeros((1, 3)), total])
     width = 2 * half + 1
     return ((ends[width:] - ends[:-width]) / width).astype(np.float32)

@@ -6,6 +6,7 @@ BST-BMI270-DS000-07, rev. 1.5, 2023). Another device is another row.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -31,6 +32,16 @@ class Sensor:
     gyr_gain: float
     noise_spread: float = 0.1
     """Of the logarithm of the noise, from axis to axis."""
+
+    @cached_property
+    def lsb(self) -> FloatArray:
+        """One count of each axis, shape (6,): g, then deg/s."""
+        return np.repeat([self.acc_lsb_g, self.gyr_lsb_dps], 3)
+
+    @cached_property
+    def most(self) -> FloatArray:
+        """Counts that the range has on either side of 0, shape (6,)."""
+        return np.repeat([self.acc_range_g, self.gyr_range_dps], 3) / self.lsb
 
     def draw(self, rng: np.random.Generator) -> "Part":
         """One part of those made: its own offsets and sensitivities."""
@@ -65,14 +76,17 @@ class Part:
             rate_hz: At which it samples; its noise is that of half of it.
             rng: Of its noise.
         """
-        kind = self.kind
+        lsb, most = self.kind.lsb, self.kind.most.astype(np.float32)
         noise = self.noise * math.sqrt(rate_hz / 2.0)
-        lsb = np.repeat([kind.acc_lsb_g, kind.gyr_lsb_dps], 3)
-        most = np.repeat([kind.acc_range_g, kind.gyr_range_dps], 3) / lsb
-        reading = rng.standard_normal(motion.shape, dtype=np.float32) * noise.astype(np.float32)
+        # an axis lies together: what follows is done by axis
+        reading = np.asfortranarray(rng.standard_normal(motion.shape, dtype=np.float32))
+        reading *= noise.astype(np.float32)
         reading += motion * self.gain.astype(np.float32) + self.offset.astype(np.float32)
-        counts = np.clip(np.rint(reading * (1.0 / lsb).astype(np.float32)), -most, most - 1)
-        return (counts * lsb).astype(np.float32)
+        reading *= (1.0 / lsb).astype(np.float32)
+        np.rint(reading, out=reading)
+        np.maximum(reading, -most, out=reading)
+        np.minimum(reading, most - 1, out=reading)
+        return np.ascontiguousarray((reading * lsb).astype(np.float32))
 
 
 BMI270 = Sensor(

@@ -44,14 +44,15 @@ def add_rhythms(
     rattle_g = np.zeros(SAMPLES, np.float32)
     for segment in segments:
         span = slice(segment.start_s * RATE_HZ, segment.end_s * RATE_HZ)
-        on = surge[span] * _ramp(segment)
         if segment.bout.froude > 0:
-            wave, rattle = _steps(profile, segment, cycles[span], vary[span], rng)
-            rattle_g[span] = rattle * on
+            wave, rattle_g[span] = _steps(profile, segment, cycles[span], vary[span], rng)
+        elif (name := _rhythm_of(segment)) is not None:
+            wave = _beat(profile, segment, name, cycles[span])
         else:
-            wave = _beat(profile, segment, cycles[span])
-        if wave is not None:
-            motion[span] += wave * on[:, None]
+            continue
+        on = surge[span] * _ramp(segment)
+        rattle_g[span] *= on
+        motion[span] += wave * on[:, None]
     return rattle_g
 
 
@@ -77,11 +78,8 @@ def _steps(
     )
 
 
-def _beat(profile: Profile, segment: Segment, cycles: FloatArray) -> Samples | None:
-    """The wave of a bout without a gait, shape (n, 6); None when it keeps still."""
-    name = _rhythm_of(segment)
-    if name is None:
-        return None
+def _beat(profile: Profile, segment: Segment, name: str, cycles: FloatArray) -> Samples:
+    """The wave of a bout that follows this row of `rhythm.SHAPES`, shape (n, 6)."""
     waves = as_angles(profile.rhythms[name], float(segment.bout.rhythm_hz), RATE_HZ)
     if segment.episode.kind in (Anomaly.TREMOR, Anomaly.SEIZURE):
         waves = waves * np.float32(segment.episode.severity)
@@ -91,7 +89,7 @@ def _beat(profile: Profile, segment: Segment, cycles: FloatArray) -> Samples | N
 
 
 def _rhythm_of(segment: Segment) -> str | None:
-    """The row of `rhythm.SHAPES` that a bout without a gait follows."""
+    """The row of `rhythm.SHAPES` that a bout without a gait follows; None when it keeps still."""
     match segment.episode.kind, segment.episode.phase:
         case Anomaly.TREMOR, _:
             return "tremor"

@@ -26,10 +26,16 @@ def spline(steps: int) -> Samples:
 def between(knots: FloatArray | Samples, weights: Samples) -> Samples:
     """A smooth curve along knots, shape (steps * (n - 2), c) from (n, c).
 
+    Each of its columns lies together in memory, for all that follows is done by axis.
+
     Args:
         knots: Shape (n, c), evenly spaced.
         weights: Of `spline`.
     """
-    fine = knots.astype(np.float32)
-    parts = [weights[i][:, None] * fine[i : len(fine) - 2 + i, None] for i in range(3)]
-    return (parts[0] + parts[1] + parts[2]).reshape(-1, fine.shape[1])
+    rows = np.ascontiguousarray(knots.T, np.float32)
+    spans = rows.shape[1] - 2
+    steps = weights[:, :, None, None]
+    curve = steps[0] * rows[:, :spans]
+    curve += steps[1] * rows[:, 1:-1]
+    curve += steps[2] * rows[:, 2:]
+    return curve.transpose(1, 2, 0).reshape(len(rows), -1).T

@@ -126,13 +126,13 @@ def free_movements(posture: PostureMinute, rng: np.random.Generator) -> tuple[Sa
 
     They fade at the minute's ends, so that nothing of them need be carried on.
     """
-    fine = np.zeros((FINE + 2, 7), np.float32)
-    fine[2:-2] = rng.standard_normal((FINE - 2, 7), dtype=np.float32)
-    fine[1:, :3] -= fine[:-1, :3]  # the neck goes nowhere: nothing slow in its acceleration
-    each = np.repeat(posture.knots[:, [SHOVE, SWAY]], FINE_HZ, axis=0).astype(np.float32)
-    fine[2:, :3] *= each[:, :1]
-    fine[2:, 3:6] *= each[:, 1:]
-    curve = between(fine, _QUICK)
+    fine = np.zeros((7, FINE + 2), np.float32)
+    fine[:, 2:-2] = rng.standard_normal((FINE - 2, 7), dtype=np.float32).T
+    fine[:3, 1:] -= fine[:3, :-1]  # the neck goes nowhere: nothing slow in its acceleration
+    shove, sway = np.repeat(posture.knots[:, [SHOVE, SWAY]].T.astype(np.float32), FINE_HZ, axis=1)
+    fine[:3, 2:] *= shove
+    fine[3:6, 2:] *= sway
+    curve = between(fine.T, _QUICK)
     surge = np.exp(curve[:, 6] * np.float32(SURGE)) * posture.curves[:, GATE]
     return curve[:, :6], surge
 
@@ -176,8 +176,7 @@ def _held(
 
 def _slid(last: float, segments: list[Segment], rng: np.random.Generator) -> FloatArray:
     """Where the collar is round the neck at each second: it slides only as the animal moves."""
-    moving = np.concatenate(
-        [np.full(s.end_s - s.start_s, s.bout.behaviour not in STILL) for s in segments]
-    )
+    spans = [segment.end_s - segment.start_s for segment in segments]
+    moving = np.repeat([segment.bout.behaviour not in STILL for segment in segments], spans)
     walk = _slide.minute(np.array([last]), rng.standard_normal((60, 1)))[:, 0]
     return np.concatenate([[last], walk])[np.cumsum(moving)]

@@ -39,10 +39,10 @@ def add_vitals(
     Returns:
         Both phases at the end.
     """
-    rates_hz = np.stack([body.breath_rpm, body.heart_bpm]) / 60.0
+    rates_hz = np.array([body.breath_rpm, body.heart_bpm]) / 60.0
     each_hz = np.repeat(rates_hz, rate_hz, axis=1)
     cycles = np.array(begun)[:, None] + np.cumsum(each_hz, axis=1) / rate_hz
-    breath, beat = (cycles % 1.0).astype(np.float32)
+    breath, beat = (cycles - np.floor(cycles)).astype(np.float32)
     breathing = np.sin(2 * np.pi * breath) + np.float32(0.3) * np.sin(4 * np.pi * breath)
     motion[:, 4] += np.float32(np.rad2deg(profile.breath_g)) * breathing
     motion[:, 2] += np.float32(profile.breath_g / 3) * breathing
@@ -82,9 +82,8 @@ def add_shaking(
     white = rng.standard_normal((6, 2 * (len(samples) // 2 + 1)), dtype=np.float32).view(
         np.complex64
     )
-    tuned = np.fft.irfft(
-        white * _tuning(profile.collar_hz, len(samples), rate_hz), len(samples)
-    ).T.astype(np.float32)
+    tuning = _tuning(profile.collar_hz, len(samples), rate_hz)
+    tuned = np.fft.irfft(white * tuning, len(samples)).T.astype(np.float32, copy=False)
     samples[:, :3] += tuned[:, :3] * (buzz_g + rub_g)[:, None]
     turning_dps = BUZZ_DPS_PER_G * buzz_g + RUB_DPS_PER_G * rub_g
     samples[:, 3:] += tuned[:, 3:] * turning_dps[:, None]
