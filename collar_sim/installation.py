@@ -19,7 +19,8 @@ from collar_sim.firmware.link.uplink import Uplink
 from collar_sim.firmware.minute import Draft
 from collar_sim.firmware.models.shelf import Shelf
 from collar_sim.firmware.models.slots import Engine, LoadedModel, ModelSlots
-from collar_sim.firmware.models.update import Refusal, Spare, Step, Write
+from collar_sim.firmware.models.standing import Refusal, Spare, Write
+from collar_sim.firmware.models.update import Step
 from collar_sim.wearer import Wearer
 from gateway.wire.release import ModelRefusal, WrongRelease
 from gateway.wire.topics import Kind

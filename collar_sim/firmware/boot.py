@@ -9,7 +9,7 @@ from collar_sim.firmware.log.flash_log import FlashLog
 from collar_sim.firmware.models.model_memory import ModelMemory
 from collar_sim.firmware.models.shelf import Shelf
 from collar_sim.firmware.models.slots import TASKS, Engine, LoadedModel
-from collar_sim.firmware.models.update import (
+from collar_sim.firmware.models.standing import (
     FallBack,
     Held,
     Refusal,

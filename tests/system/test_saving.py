@@ -22,7 +22,7 @@ from collar_sim.firmware.log.flash import Flash
 from collar_sim.firmware.log.flash_log import FlashLog
 from collar_sim.firmware.log.sealer import SealingKey
 from collar_sim.firmware.minute import Draft
-from collar_sim.firmware.models.update import Standing
+from collar_sim.firmware.models.standing import Standing
 from gateway.wire.batch import unpack
 from gateway.wire.codec import JSON, MSGPACK, decode, encode
 from gateway.wire.dictionary import NEWEST

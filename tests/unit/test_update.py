@@ -23,7 +23,7 @@ from collar_sim.firmware.log.sealer import SealingKey
 from collar_sim.firmware.models.classifier import micro_available
 from collar_sim.firmware.models.shelf import Shelf
 from collar_sim.firmware.models.slots import Engine
-from collar_sim.firmware.models.update import REFUSALS_KEPT, Refusal, Spare
+from collar_sim.firmware.models.standing import REFUSALS_KEPT, Refusal, Spare
 from gateway.wire.messages import Desired, ModelAnswer, ModelChunk, ModelOffer, ModelState
 from gateway.wire.release import ModelRefusal, Release, WrongRelease
 from plugins.sdk.manifest import COLLAR_BUDGET, Input, Place

@@ -7,7 +7,8 @@ import structlog
 from collar_sim.firmware.collar import Collar
 from collar_sim.firmware.models import update
 from collar_sim.firmware.models.model_memory import ModelMemory
-from collar_sim.firmware.models.update import Refusal, Spare, Standing, Step, Write
+from collar_sim.firmware.models.standing import Refusal, Spare, Standing, Write
+from collar_sim.firmware.models.update import Step
 from gateway.wire.dictionary import NEWEST
 from gateway.wire.messages import Desired, ModelAnswer, ModelChunk, ModelOffer
 from gateway.wire.release import ModelRefusal

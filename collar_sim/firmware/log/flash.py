@@ -31,7 +31,7 @@ from collar_sim.firmware.log.flash_file import (
 from collar_sim.firmware.log.flash_log import Entry, FlashLog
 from collar_sim.firmware.log.gaps import Gaps
 from collar_sim.firmware.models.model_memory import ModelMemory
-from collar_sim.firmware.models.update import Write
+from collar_sim.firmware.models.standing import Write
 from gateway.wire.codec import decode_raw, digest
 from gateway.wire.messages import Gap, Key
 from gateway.wire.topics import Kind

@@ -13,7 +13,7 @@ from enum import StrEnum
 import msgspec
 import structlog
 
-from collar_sim.firmware.models.update import (
+from collar_sim.firmware.models.standing import (
     REFUSALS_KEPT,
     EraseSpare,
     FallBack,
