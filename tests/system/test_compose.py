@@ -264,7 +264,8 @@ def with_owner_and_collar(stack: Outside) -> None:
     collar = json.loads(done.stdout)
 
     gateway, cloud = stack.url("8601"), stack.url("8600")
-    eventually(lambda: "pawmesh_broker_connected 1.0" in httpx2.get(f"{gateway}/metrics").text)
+    with httpx2.Client(timeout=PATIENCE_S) as http:
+        eventually(lambda: "pawmesh_broker_connected 1.0" in http.get(f"{gateway}/metrics").text)
     acknowledged = publish_as(stack, collar)
     assert json.loads(acknowledged)["seq"] == 1
     token = (stack.secrets.site("home") / "gateway.token").read_text().strip()
