@@ -7,7 +7,6 @@ what the grant names, at the precision it names. Everything stays readable at ho
 """
 
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,6 +15,7 @@ import structlog
 
 from gateway.ingest.dating import OWN, Basis
 from gateway.metrics import QUEUED, REJECTED, WITHHELD
+from gateway.ready import ready_alone, ready_seals
 from gateway.registry import Household
 from gateway.store import Store, from_us, to_us
 from gateway.store.store import count
@@ -32,16 +32,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 SEAL_WAIT_S = 3_600.0  # a collar that promised a seal and did not send it is not waited for longer
 SWEEP_LIMIT = 2_000  # messages decided in one transaction
 MAX_SEALED = 2_000  # messages under one seal: it goes up whole, beside as many of other collars
-_CLAIM = "m.basis = 2 AND m.kind IN ('epoch', 'fix', 'event', 'window')"  # Basis.CLAIM
 NO_SECRET = bytes(32)  # salts of unsealed messages prove nothing, so they need hide nothing
-
-READY_SEALS = f"""
-SELECT m.* FROM message m JOIN contiguity c USING (collar_id)
-WHERE m.decided = 0 AND m.kind = 'seal' AND (c.next_boot, c.next_seq) > (m.boot, m.seq)
-  AND (m.received_us < ? OR NOT EXISTS (
-    SELECT 1 FROM message d WHERE (d.collar_id, d.boot) = (m.collar_id, m.boot)
-    AND d.decided = 0 AND {_CLAIM.replace("m.", "d.")}))
-ORDER BY m.id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +67,12 @@ class ConsentFilter:
         now = datetime.now(UTC)
         decided = queued = 0
         waited_us = to_us(now) - int(self._seal_wait_s * 1e6)
-        for row in _ready_seals(db, waited_us):
+        for row in ready_seals(db, waited_us):
             messages, entered = self._decide_seal(db, row, now)
             decided, queued = decided + messages, queued + entered
             if decided >= SWEEP_LIMIT:
                 return decided, queued
-        alone = _alone(db, waited_us, SWEEP_LIMIT - decided)
+        alone = ready_alone(db, waited_us, SWEEP_LIMIT - decided)
         return decided + len(alone), queued + self._decide(db, alone, None, now)
 
     def _decide_seal(
@@ -179,27 +170,6 @@ class ConsentFilter:
             grant_id=grant.grant_id,
             received_at=from_us(message["received_us"]),
         )
-
-
-def _ready_seals(db: sqlite3.Connection, waited_us: int) -> Iterable[sqlite3.Row]:
-    """Undecided seals whose whole batch is held, or will never be, and dated as well as may be."""
-    return db.execute(READY_SEALS, (waited_us,)).fetchall()
-
-
-def _alone(db: sqlite3.Connection, waited_us: int, limit: int) -> list[sqlite3.Row]:
-    """Undecided messages of boots without seals or already over, or that waited long enough.
-
-    Only what is held without a gap, so that the birth, which may promise seals, has been seen.
-    """
-    return db.execute(
-        f"""SELECT m.* FROM message m JOIN contiguity c USING (collar_id)
-           LEFT JOIN sealing_boot s USING (collar_id, boot)
-           WHERE m.decided = 0 AND m.kind != 'seal'
-             AND (m.received_us < ? OR (c.next_boot, c.next_seq) > (m.boot, m.seq)
-                  AND NOT ifnull({_CLAIM}, FALSE) AND (s.boot IS NULL OR c.next_boot > m.boot))
-           ORDER BY m.id LIMIT ?""",
-        (waited_us, limit),
-    ).fetchall()
 
 
 def _widest(grants: list[Grant], kind: Kind, present: set[str]) -> tuple[Grant | None, set[str]]:

@@ -4,6 +4,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -27,10 +28,12 @@ from gateway.wire.topics import Kind
 REFILED = 1_000  # messages a commit at most that are filed anew; the next ones go on
 
 
-INSERT_MESSAGE = """
-INSERT INTO message (collar_id, boot, seq, kind, pet_id, observed_us, sent_us, received_us,
-                     content_type, digest, payload, extra, basis)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+# OR FAIL: what a statement did before it failed goes with its transaction, and needs no journal
+INSERT_MESSAGES = """
+INSERT OR FAIL INTO message (collar_id, boot, seq, kind, pet_id, observed_us, sent_us, received_us,
+                             content_type, digest, payload, extra, basis) VALUES """
+MESSAGE_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ROWS_AT_ONCE = 20  # a statement: each looks up the last id, and that costs as much as an index
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,7 @@ class Archive:
             filed = self._dating.file(each.message, judged.received_at, each.delivery.sent_at)
             rows.append(self._row(each, filed, received_us))
             self._note(db, each, filed, judged.heard)
-        db.executemany(INSERT_MESSAGE, rows)
+        _insert_messages(db, rows)
         return Counter(each.topic.kind for each in new)
 
     def _note(self, db: sqlite3.Connection, each: Admitted, filed: Filed, heard: Heard) -> None:
@@ -213,6 +216,13 @@ def _kept_forms(db: sqlite3.Connection, collar_ids: Iterable[str]) -> Iterator[t
         ).fetchone()
         if row is not None:
             yield collar_id, row["content_type"]
+
+
+def _insert_messages(db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        some = rows[first : first + ROWS_AT_ONCE]
+        statement = INSERT_MESSAGES + ", ".join([MESSAGE_ROW] * len(some))
+        db.execute(statement, [*chain.from_iterable(some)])
 
 
 def _held_digest(db: sqlite3.Connection, message: Message) -> bytes | None:

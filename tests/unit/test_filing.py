@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from gateway.consent import READY_SEALS, ConsentFilter
+from gateway.consent import ConsentFilter
 from gateway.ingest import archive
 from gateway.ingest.dating import MAX_BOOTS, Basis, Filed
 from gateway.ingest.filing import MISDATED
@@ -246,5 +246,3 @@ async def test_so_many_boots_are_written_down_and_the_newest_are(door: Door) -> 
 async def test_what_is_misdated_is_found_without_reading_the_boot(door: Door) -> None:
     plan = await door.ask(f"EXPLAIN QUERY PLAN {MISDATED}", "c1", 1, 0, 10)
     assert "message_misdated" in plan[0]["detail"]
-    seals = await door.ask(f"EXPLAIN QUERY PLAN {READY_SEALS}", 0)
-    assert any("message_claimed" in each["detail"] for each in seals)
