@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.consent import ConsentFilter
