@@ -115,7 +115,7 @@ def footfalls(
     waves[12], waves[13] = np.cos(turn), np.sin(turn)
     waves[14], waves[15] = np.cos(2 * turn), np.sin(2 * turn)
     waves[12:] *= grown * vary[:, 1]
-    motion = (work.mixing.T @ waves).T
+    motion = waves.T @ work.mixing  # not turned round: some BLAS would round differently
 
     if sore is not None:
         _nod(motion, work, LEGS.index(sore), severity, turn, duty)

@@ -73,8 +73,9 @@ def imu_minute(
     if lost is not None:
         samples[np.repeat(~worn, RATE_HZ)] = (*lost.down, 0.0, 0.0, 0.0)
     mount = profile.mount.T.astype(np.float32)
-    samples[:, :3] @= mount
-    samples[:, 3:] @= mount
+    # not in place: into columns BLAS would multiply the other way round, and round differently
+    samples[:, :3] = samples[:, :3] @ mount
+    samples[:, 3:] = samples[:, 3:] @ mount
     last = replace(
         held,
         phase=float(cycles[-1] % 1.0),
