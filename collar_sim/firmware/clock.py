@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from gateway.wire.codec import EARLIEST
 from gateway.wire.messages import ClockQuality
 
+LEAST_UPTIME_S = 0.001  # 0 on the wire says that nothing is known of it
 CALENDAR = timedelta(seconds=2**32 - 1)  # seconds since 1970 in 32 bits: until 2106
 
 
@@ -37,8 +38,16 @@ class CollarClock:
         """When this boot began, as nobody but the simulator knows."""
 
     def uptime_s(self, at: datetime) -> float:
-        """Seconds since the boot, which no jump changes; 0 for what was before it."""
-        return max(0.0, (at - self.booted_at).total_seconds())
+        """Seconds since the boot, which no jump changes; 0 for what was before it, and only then.
+
+        >>> from datetime import UTC
+        >>> noon = datetime(2026, 5, 1, 12, tzinfo=UTC)
+        >>> clock = CollarClock(noon, is_set=False)
+        >>> [clock.uptime_s(noon + timedelta(seconds=s)) for s in (-1, 0, 1)]
+        [0.0, 0.001, 1.0]
+        """
+        since_s = (at - self.booted_at).total_seconds()
+        return max(LEAST_UPTIME_S, since_s) if since_s >= 0 else 0.0
 
     def dated(self, at: datetime, written_at: datetime) -> datetime:
         """What is written for an instant, in a message that is written at another.
@@ -51,7 +60,7 @@ class CollarClock:
         '1970-01-01T00:00:09+00:00'
         """
         if not self.is_set:
-            return EARLIEST + timedelta(seconds=self.uptime_s(at))
+            return EARLIEST + max(timedelta(), at - self.booted_at)
         ahead = sum((jump.size for jump in self._active(written_at)), timedelta())
         return EARLIEST + min(max(timedelta(), at - EARLIEST + ahead), CALENDAR)
 

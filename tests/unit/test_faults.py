@@ -36,7 +36,7 @@ from collar_sim.firmware.sensing.sensor_check import SensorWatch, sound_seconds,
 from collar_sim.fleet_file import Member
 from collar_sim.production import FleetMinute, Production
 from collar_sim.wearer import Wearer
-from gateway.wire.messages import MESSAGES, ClockQuality, Event
+from gateway.wire.messages import MESSAGES, Birth, ClockQuality, Event
 from gateway.wire.session import BrokerUrl
 from gateway.wire.topics import Kind
 from pawmesh.embedded.ports import free_ports
@@ -319,6 +319,14 @@ class TestClock:
         assert [(each.observed_at - AT).total_seconds() for each in told] == [1, 61 + size_s, 121]
         assert [each.clock for each in told] == ["network", "rtc", "network"]
         assert [each.uptime_s for each in told] == [1.0, 61.0, 121.0], "no jump changes it"
+
+    def test_what_is_of_the_boots_own_instant_does_not_say_that_its_uptime_is_unknown(
+        self, collar: Collar
+    ) -> None:
+        collar.clock = CollarClock(AT, is_set=False)
+        collar.be_born([])
+        birth = msgspec.msgpack.decode(collar.flash[0].payload, type=Birth)
+        assert (birth.uptime_s, birth.clock) == (0.001, ClockQuality.UNSET)
 
     def test_after_a_power_cut_it_counts_from_1970_until_the_network_speaks(self) -> None:
         clock = CollarClock(AT, is_set=False)
