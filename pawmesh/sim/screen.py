@@ -31,7 +31,7 @@ class Screen:
         self._past: deque[tuple[float, datetime, int]] = deque()
         self._said_s = time.monotonic()
         self._was_live = False
-        self._render: Any = structlog.dev.ConsoleRenderer(colors=False)
+        self._render: Any = structlog.dev.ConsoleRenderer(0, colors=False, pad_level=False)
 
     def __enter__(self) -> Self:
         """Begin to show."""
