@@ -5,7 +5,8 @@ never set (``unset``) is compared with ``uptime_s``, which no jump changes, wher
 the time by a better clock, before, in the same list or later: a collar sends what is oldest first,
 so who knows better often comes last. Nothing else bears a date out, and arrival least: a clock that
 is ahead by two hours says now of what is two hours old. What nobody bears out stays at home, and is
-filed so that live news passes for live, and a backlog as far apart as its uptimes.
+filed so that live news passes for live, a slow clock's too, and a backlog as far apart as its
+uptimes.
 """
 
 from collections.abc import Iterable
@@ -82,6 +83,11 @@ class Boot:
             return False
         return abs(self.pace_at - self.before_at) <= min(self.passed / 2, DRIFT)
 
+    def is_behind(self, message: Message) -> bool:
+        """Whether the message's clock is slow: it happened just now, and says of long ago."""
+        live_at = _after(self.pace_at, message.uptime_s) if self.keeps_pace else None
+        return live_at is not None and live_at - message.observed_at > DRIFT
+
 
 class Dating:
     """Knows, of each collar's boots, when they began."""
@@ -147,7 +153,7 @@ class Dating:
                     return Filed(at, Basis.CLOCK)
             elif abs(at - received_at) <= DRIFT:  # live, for all we know: nobody must miss it
                 return Filed(at, Basis.CLAIM)
-            if reckoned_at is None and at <= received_at:
+            if reckoned_at is None and at <= received_at and not boot.is_behind(message):
                 return Filed(at, Basis.CLAIM)
         if reckoned_at is not None:
             return Filed(min(reckoned_at, received_at), Basis.UPTIME)

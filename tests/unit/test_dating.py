@@ -13,7 +13,7 @@ NOW = datetime(2026, 5, 1, 8, tzinfo=UTC)
 BOOT_AT = NOW - timedelta(hours=2)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RTC, UNSET, NETWORK = ClockQuality.RTC, ClockQuality.UNSET, ClockQuality.NETWORK
-HOUR_S = 3_600.0
+HOUR_S, SECOND = 3_600.0, timedelta(seconds=1)
 
 
 def told(
@@ -137,6 +137,38 @@ class TestWhatNobodyKnows:
             assert at - filed.at <= timedelta(seconds=2)
             bases.append(filed.basis)
         assert bases == [Basis.BACKLOG, Basis.ARRIVAL, Basis.ARRIVAL, Basis.ARRIVAL]
+
+    def test_who_sends_as_it_happens_is_live_though_its_clock_is_slow(self) -> None:
+        dating, slow = Dating(), timedelta(hours=2)
+        bases: list[Basis] = []
+        for n in range(4):
+            at = NOW + n * timedelta(seconds=30, milliseconds=400)
+            message = told(RTC, at - slow, HOUR_S + n * 30)
+            dating.hear(message, at)
+            filed = dating.file(message, at, at - slow)
+            bases.append(filed.basis)
+            assert at - filed.at == (slow if n == 0 else pytest.approx(timedelta(0), abs=SECOND))
+        assert bases == [Basis.CLAIM, *[Basis.ARRIVAL] * 3]
+
+    @pytest.mark.parametrize("apart_s", [1, 20, 600])
+    def test_a_right_clock_that_nobody_set_keeps_its_dates(self, apart_s: int) -> None:
+        """After two hours without a link it sends ten minutes a list, the oldest first."""
+        dating, lists = Dating(), 20
+        for n in range(lists):
+            at = NOW + n * timedelta(seconds=apart_s)
+            newest_at = min(
+                at, NOW - timedelta(hours=2) + n * timedelta(minutes=10, seconds=apart_s)
+            )
+            ages = [timedelta(minutes=age) for age in range(10)]
+            messages = [
+                told(RTC, newest_at - age, (newest_at - BOOT_AT - age).total_seconds() + HOUR_S)
+                for age in ages
+            ]
+            for message in messages:
+                dating.hear(message, at)
+            for message in messages:
+                filed = dating.file(message, at, at)
+                assert filed == Filed(message.observed_at, Basis.CLAIM)
 
     def test_a_backlog_message_by_message_does_not_pass_for_live(self) -> None:
         dating = Dating()
