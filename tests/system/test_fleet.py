@@ -232,7 +232,7 @@ async def test_a_live_escape_is_followed_every_five_seconds(broker: Broker, tmp_
         for a, b in zip(fixes[first:], fixes[first + 1 :], strict=False)
     ]
     assert min(gaps_s) == 5.0
-    # its way depends on the time of day; where it sees little sky, its receiver has none for a while
+    # its way depends on the time of day; where there is little sky, its receiver has none a while
     assert gaps_s.count(5.0) >= 0.75 * len(gaps_s)
     assert list((tmp_path / "truth").glob("*.parquet"))
 
