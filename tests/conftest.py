@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from cloud.db import migrate
@@ -18,6 +19,12 @@ from tests.system.cloud_kit import Cloud, open_cloud, settings_for
 
 TEMPLATE = "pawmesh_template"
 EXCUSES = ("timescale", "recordings")
+
+# what is slow may be the machine: hypothesis would judge an example by the clock on the wall
+settings.register_profile(
+    "whatever the machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("whatever the machine")
 
 
 def pytest_configure() -> None:

@@ -72,7 +72,7 @@ uses = st.builds(
 # the budget
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(uses, max_size=30))
 def test_what_the_parts_took_is_what_the_battery_lost(minutes: list[Use]) -> None:
     battery, charged_j = Battery(90.0), 0.0

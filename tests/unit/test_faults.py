@@ -223,7 +223,7 @@ class TestPower:
             90 <= (f.observed_at - AT).total_seconds() < 135 for f in of_kind(drafts, Kind.FIX)
         )
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(st.lists(st.tuples(st.integers(0, 130), st.integers(0, 40)), min_size=1, max_size=4))
     def test_whenever_it_crashes_its_epochs_add_up_and_off_it_is_silent(
         self, crashes: list[tuple[int, int]]

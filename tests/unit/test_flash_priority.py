@@ -349,7 +349,7 @@ def lived(flash: Flash, course: list[tuple[object, ...]], *, knows_gaps: bool) -
     return world
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(course=courses)
 def test_the_gateway_has_all_but_what_was_dropped_unheard_and_counts_just_that(
     course: list[tuple[object, ...]], shared_flash: Flash
@@ -367,7 +367,7 @@ def test_the_gateway_has_all_but_what_was_dropped_unheard_and_counts_just_that(
     assert world.run.next > max(world.written)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(course=courses)
 def test_a_gateway_that_knows_no_gaps_gets_all_there_is_one_gap_at_a_time(
     course: list[tuple[object, ...]], shared_flash: Flash

@@ -74,7 +74,7 @@ def test_whatever_is_wrong_with_a_batch_has_one_name(envelope: bytes) -> None:
     assert caught.value.reason is RejectReason.UNOPENED
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(keyed, min_size=1, max_size=8))
 def test_what_was_packed_comes_out_byte_for_byte(said: list[tuple[Kind, msgspec.Struct]]) -> None:
     payloads = [(kind, encode(message, JSON)) for kind, message in said]

@@ -66,7 +66,7 @@ KINDS = sorted(SMALLEST)
 KEYED = sorted(MESSAGES)
 FORMS = (JSON, MSGPACK)
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 
 
 def topic(kind: Kind, collar_id: str = "c1") -> Topic:

@@ -13,7 +13,7 @@ from gateway.wire.seal import HEADER, disclose, leaves_of
 from gateway.wire.topics import Kind
 from tests.strategies import grants, instants, sent
 
-few = settings(max_examples=80, deadline=None)
+few = settings(max_examples=80)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 WHERE = {"lat_deg", "lon_deg", "position_100m", "position_1km", "position_10km"}

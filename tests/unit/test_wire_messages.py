@@ -13,13 +13,13 @@ def test_what_goes_up_has_a_key_unless_it_is_said_again_when_it_matters() -> Non
     assert all(issubclass(each, Message) for each in MESSAGES.values())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(keys, unique=True))
 def test_keys_are_ordered_as_the_collar_wrote_them(some: list[Key]) -> None:
     assert sorted(some) == sorted(some, key=lambda key: (key.boot, key.seq))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(sent)
 def test_messages_are_immutable(kind_and_message: tuple[Kind, msgspec.Struct]) -> None:
     _, message = kind_and_message

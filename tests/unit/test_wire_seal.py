@@ -33,7 +33,7 @@ from gateway.wire.seal import (
 from gateway.wire.topics import Kind
 from tests.strategies import epochs, events, fixes, windows
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
 SECRET = bytes(range(32, 64))

@@ -15,7 +15,7 @@ from gateway.wire.topics import (
 from tests.strategies import ids
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(ids, ids, st.sampled_from(Kind))
 def test_what_is_built_is_what_is_parsed(site: str, collar_id: str, kind: Kind) -> None:
     topic = Topic(site, collar_id, kind)
@@ -51,7 +51,7 @@ def test_other_topics_are_refused_by_name(text: str, reason: RejectReason, names
     assert names in caught.value.detail
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=60) | st.text("pawmesh/v1c+#", max_size=40))
 def test_any_text_is_refused_and_nothing_else_happens(text: str) -> None:
     with pytest.raises(Rejected):

@@ -33,7 +33,7 @@ from gateway.wire.uplink import (
 )
 from tests.strategies import counters, grants, ids, instants, maybe, names, plain, seals
 
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -33,7 +33,7 @@ windows = st.integers(0, 2**32 - 1).map(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(windows)
 def test_a_window_comes_back_within_half_a_step(window: FloatArray) -> None:
     back = unpack(message(pack(window)))
@@ -42,7 +42,7 @@ def test_a_window_comes_back_within_half_a_step(window: FloatArray) -> None:
     assert np.all(np.abs(back - window.astype(float)) <= LSB / 2 + rounding)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(windows)
 def test_packing_again_changes_nothing(window: FloatArray) -> None:
     assert pack(unpack(message(pack(window)))) == pack(window)
