@@ -204,13 +204,13 @@ def _walked(
     place: Place, bout: Bout, seconds: int, home: Wandering, rng: np.random.Generator
 ) -> tuple[FloatArray, Place]:
     """The columns of the track while it wanders from goal to goal."""
-    part = np.empty((4, seconds))
+    steps: list[tuple[float, float, float, float]] = []
     along, across, heading, goal = place.along_m, place.across_m, place.heading_rad, place.goal
     house, step_m = home.here.house, bout.speed_mps
     fenced = home.species is Species.DOG and place.base is None
     if bout.behaviour in RUNS and place.base is None and house.has(*goal):
         goal = home.goal(None, goal, bout.behaviour, rng)
-    for second, noise in enumerate(rng.standard_normal(seconds).tolist()):
+    for noise in rng.standard_normal(seconds).tolist():
         if math.hypot(goal[0] - along, goal[1] - across) < max(NEAR_M, 1.5 * step_m):
             goal = home.goal(place.base, goal, bout.behaviour, rng)
         mark = next_mark(home.here, along, across, goal)
@@ -228,9 +228,10 @@ def _walked(
                 ahead = math.atan2(to[1] - across, to[0] - along)
                 turn = _between(ahead, heading)
             heading, (along, across) = ahead, to
-        part[:, second] = along, across, math.degrees(turn), step_m
+        steps.append((along, across, math.degrees(turn), step_m))
     heading = math.remainder(heading, math.tau)
-    return part, replace(place, along_m=along, across_m=across, heading_rad=heading, goal=goal)
+    last = replace(place, along_m=along, across_m=across, heading_rad=heading, goal=goal)
+    return np.array(steps).T, last
 
 
 def _driven(place: Place, segment: Segment, ride: Ride) -> tuple[FloatArray, FloatArray, Place]:
