@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,7 +30,8 @@ def run(measure: Callable[[], Iterable[Figure]]) -> int:
 
     ``measure`` may be a generator: each figure is told as it comes, whatever becomes of the next.
     """
-    parser = argparse.ArgumentParser(description=measure.__doc__)
+    called = f"python -m bench.{Path(sys.argv[0]).stem}"
+    parser = argparse.ArgumentParser(called, description=measure.__doc__)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
     figures: list[Figure] = []

@@ -40,11 +40,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.user_properties += [("excuse", mark) for mark in marks]
 
 
+class Unswept(Postgres):
+    """A server that sweeps no database: we may not drop one while its own worker is in there."""
+
+    def argv(self) -> list[str]:
+        return [*super().argv(), "-c", "autovacuum=off"]
+
+
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of this worker's own, ended with it; the URL is of a database to connect to."""
     folder = tmp_path_factory.mktemp("postgres")
-    with Postgres(folder, free_ports(1)[0]).running() as url:
+    with Unswept(folder, free_ports(1)[0]).running() as url:
         yield url
 
 
