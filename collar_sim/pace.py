@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from collar_sim.clock import SimClock
 from collar_sim.firmware.minute import MINUTE
 
+LEAST_S = 1.0  # the pace of less is that of one look at the clock
 IN_STEP_S = 3.0  # a tick is one second, a commit and a full minute's epochs take another
 
 
@@ -60,7 +61,7 @@ class Pace:
     @property
     def _judged(self) -> _Span | None:
         span = self._in_step
-        if span is None or self._ended_s <= span.s or (self._fell_behind and not self._is_sure):
+        if span is None or self._ended_s < span.s + LEAST_S or (self._fell_behind and not self._is_sure):
             return self._all
         return span
 

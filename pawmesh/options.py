@@ -1,12 +1,13 @@
 """The options of every command, and what is seen to before anything starts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import psycopg
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 from psycopg.conninfo import conninfo_to_dict
 
 from collar_sim.settings import duration
@@ -20,6 +21,15 @@ def _duration(_type: object, tokens: object) -> timedelta:
     return duration(tokens[0].value)  # type: ignore[index,attr-defined]
 
 
+def _whole(_type: object, tokens: Sequence[Token]) -> int:
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value} is no whole number") from None
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
+"""A number that is not rounded if it is none."""
 Duration = Annotated[timedelta, Parameter(converter=_duration, accepts_keys=False, n_tokens=1)]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pawmesh.console import console, say
 from pawmesh.errors import UsageError
 from pawmesh.house import OWNER_EMAIL
-from pawmesh.options import NOTHING_SPECIAL, Common, Duration, require_usable
+from pawmesh.options import NOTHING_SPECIAL, Common, Duration, require_usable, Whole
 from pawmesh.platform import Plan, Platform, running_platform
 from pawmesh.provision import ensure_fleet
 
@@ -27,15 +27,15 @@ class Fleet:
 
 async def up_command(
     *,
-    collars: int | None = None,
-    pets: int | None = None,
+    collars: Whole | None = None,
+    pets: Whole | None = None,
     history: Duration = timedelta(hours=24),
-    seed: int = 1,
+    seed: Whole = 1,
     broker: str | None = None,
     database: str | None = None,
     ready_file: Path | None = None,
     dashboard: bool = True,
-    port_base: int | None = None,
+    port_base: Whole | None = None,
     common: Common = NOTHING_SPECIAL,
 ) -> None:
     """Start everything on this machine, until Ctrl-C.

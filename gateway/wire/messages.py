@@ -130,7 +130,7 @@ class ActivityEpoch(Message, frozen=True, kw_only=True, omit_defaults=True):
     anomaly: Share = 0.0
     """How unusual the period was, by a model of the collar; 0.5 is its threshold."""
     windows: Annotated[int, Meta(ge=0, le=100_000)] = 0
-    """How many the model judged."""
+    """How many windows, one after the other, the period has."""
     windows_unsure: Annotated[int, Meta(ge=0, le=100_000)] = 0
     """Of these, how many it abstained on."""
     battery_pct: Annotated[float, Meta(ge=0, le=100)] | None = None

@@ -6,13 +6,13 @@ from pathlib import Path
 from pawmesh.console import print_json
 from pawmesh.demo.report import show_report
 from pawmesh.demo.run import run_demo
-from pawmesh.options import NOTHING_SPECIAL, Common, Duration
+from pawmesh.options import NOTHING_SPECIAL, Common, Duration, Whole
 
 
 async def demo_command(
     *,
-    collars: int = 20,
-    seed: int = 1,
+    collars: Whole = 20,
+    seed: Whole = 1,
     history: Duration = timedelta(hours=2),
     report: Path | None = None,
     common: Common = NOTHING_SPECIAL,

@@ -12,7 +12,7 @@ import plugins
 from pawmesh.console import print_json, print_line
 from pawmesh.errors import MissingInstall, UsageError
 from pawmesh.house import require
-from pawmesh.options import NOTHING_SPECIAL, Common
+from pawmesh.options import NOTHING_SPECIAL, Common, Whole
 
 models_app = App(name="models", help="The models that run on the collar.")
 COLUMNS = "{:<22} {:<10} {:<9} {:>7} {:>7}  {}"
@@ -20,7 +20,7 @@ COLUMNS = "{:<22} {:<10} {:<9} {:>7} {:>7}  {}"
 
 @models_app.command(name="train")
 def models_train(
-    *, out: Path | None = None, seed: int = 1, common: Common = NOTHING_SPECIAL
+    *, out: Path | None = None, seed: Whole = 1, common: Common = NOTHING_SPECIAL
 ) -> None:
     """Train both collar models on simulated animals; a few minutes, and repeatable.
 
@@ -42,7 +42,7 @@ def models_train(
 
 @models_app.command(name="retrain")
 def models_retrain(
-    *, seed: int = 1, epochs: int | None = None, common: Common = NOTHING_SPECIAL
+    *, seed: Whole = 1, epochs: Whole | None = None, common: Common = NOTHING_SPECIAL
 ) -> int:
     """Learn from the windows and corrections that owners shared; about half a minute.
 

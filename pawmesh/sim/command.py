@@ -15,7 +15,7 @@ from pawmesh.console import print_json, print_line, say
 from pawmesh.embedded.broker import HOUSE, Broker
 from pawmesh.errors import UsageError
 from pawmesh.house import SITE, House
-from pawmesh.options import NOTHING_SPECIAL, Common, Duration
+from pawmesh.options import NOTHING_SPECIAL, Common, Duration, Whole
 from pawmesh.platform import fleet_command
 from pawmesh.provision import ensure_fleet
 from pawmesh.shards import Shard, shards_of
@@ -51,7 +51,7 @@ class Asked:
 
 async def sim_command(
     *,
-    collars: int = 5,
+    collars: Whole = 5,
     shard: str | None = None,
     scenario: Scenario = Scenario.CALM_DAY,
     start_at: str | None = None,
@@ -59,8 +59,8 @@ async def sim_command(
     duration: Duration | None = None,
     speed: float = 1.0,
     upload_every: Duration | None = None,
-    seed: int = 1,
-    processes: int | None = None,
+    seed: Whole = 1,
+    processes: Whole | None = None,
     truth: Path | None = None,
     report: Path | None = None,
     common: Common = NOTHING_SPECIAL,

@@ -68,7 +68,7 @@ def require_places(report: Path | None, truth: Path | None) -> None:
 def table(report: Report) -> list[tuple[str, str]]:
     """The report for people: what, and how much."""
     lost = report.radio_lost / report.transmissions if report.transmissions else 0.0
-    pace = f"{report.real_time_factor:.2f} simulated seconds a second, "
+    pace = f"{report.real_time_factor:.2f} x real time, "
     pace += f"{report.lag_s:.1f} s late at the end, {report.max_lag_s:.1f} s at worst"
     lines = [
         ("Collars", f"{report.collars:,} in {_count(report.processes, 'process', 'processes')}"),

@@ -334,6 +334,8 @@ class TestRefusals:
             ("up", "--broker", "nonsense"),
             ("up", "--database", "nonsense"),
             ("up", "--port-base", "80000"),
+            ("demo", "--seed", "1.5"),
+            ("sim", "--seed", "1.5"),
             ("no-such-command",),
             ("owner", "create"),
         ],
