@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
 
-from gateway.wire.messages import MAX_FUTURE_S, ClockQuality, Message
+from gateway.wire.messages import MAX_FUTURE_S, ActivityEpoch, ClockQuality, Message
 
 OWN = frozenset({ClockQuality.RTC, ClockQuality.UNSET})
 """Clocks that nobody outside the collar has set."""
@@ -23,6 +23,7 @@ FUTURE = timedelta(seconds=MAX_FUTURE_S)
 DRIFT = timedelta(seconds=60)  # a quartz of 20 ppm takes a month for it; a rounded stamp is no lie
 MAX_BOOTS = 16  # remembered of a collar; a log that spans more is filed by its own word
 MOVED = timedelta(seconds=1)  # the jitter of an honest clock: nothing to write down anew
+TOGETHER = timedelta(seconds=5)  # of one sending, told one by one: the radio's delays are no pace
 LONGEST = timedelta(days=366)  # no log reaches further back: a satellite's week zero, a forgery
 
 
@@ -61,6 +62,8 @@ class Boot:
     """It cannot have begun later: something of so much uptime had been received."""
     heard_at: datetime | None = None
     """When something of it was received last."""
+    since_at: datetime | None = None
+    """When the first was received of what came together with that."""
     pace_at: datetime | None = None
     """When it would have begun, had the newest received then not waited."""
     before_at: datetime | None = None
@@ -70,9 +73,10 @@ class Boot:
 
     def pace(self, latest_at: datetime, received_at: datetime) -> None:
         """Learn from an uptime that it was received."""
-        if self.heard_at is None or received_at != self.heard_at:
+        if self.since_at is None or abs(received_at - self.since_at) > TOGETHER:
             self.passed = received_at - (self.heard_at or received_at)
-            self.heard_at, self.before_at, self.pace_at = received_at, self.pace_at, None
+            self.since_at, self.before_at, self.pace_at = received_at, self.pace_at, None
+        self.heard_at = received_at
         self.pace_at = min(self.pace_at or latest_at, latest_at)
         self.latest_at = min(self.latest_at or latest_at, latest_at)
 
@@ -123,8 +127,9 @@ class Dating:
         boot = self._boot(message.collar_id, message.boot)
         if boot is None:
             return
-        if is_own:
-            boot.pace(began_at, received_at)
+        if is_own:  # an epoch is told when it is over
+            period_s = message.period_s if isinstance(message, ActivityEpoch) else 0.0
+            boot.pace(began_at - timedelta(seconds=period_s), received_at)
             return
         boot.began_at = began_at
         if boot.kept_at is None or abs(boot.kept_at - began_at) > MOVED:

@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.ingest.dating import DRIFT, FUTURE, MAX_BOOTS, Basis, Dating, Filed
-from gateway.wire.messages import ClockQuality, Event
+from gateway.wire.messages import ActivityEpoch, ClockQuality, Event
 
 NOW = datetime(2026, 5, 1, 8, tzinfo=UTC)
 BOOT_AT = NOW - timedelta(hours=2)
@@ -28,6 +29,14 @@ def told(
         clock=clock,
         name="anomaly",
         confidence=1.0,
+    )
+
+
+def told_epoch(observed_at: datetime, uptime_s: float) -> ActivityEpoch:
+    """A minute from then on, by a clock of its own."""
+    header = {"collar_id": "c1", "boot": 1, "seq": 1, "clock": RTC}
+    return msgspec.convert(
+        header | {"observed_at": observed_at, "uptime_s": uptime_s, "seconds": {}}, ActivityEpoch
     )
 
 
@@ -149,6 +158,44 @@ class TestWhatNobodyKnows:
             bases.append(filed.basis)
             assert at - filed.at == (slow if n == 0 else pytest.approx(timedelta(0), abs=SECOND))
         assert bases == [Basis.CLAIM, *[Basis.ARRIVAL] * 3]
+
+    @pytest.mark.parametrize("fixes_s", [[30.0], [10.0, 40.0], [10.0, 10.04, 10.3], [0.05, 59.0]])
+    def test_a_slow_clock_is_live_between_epochs_and_one_after_the_other(
+        self, fixes_s: list[float]
+    ) -> None:
+        """An epoch's date is a minute old when it is told; who sends two at once has one pace."""
+        dating, slow = Dating(), timedelta(hours=2)
+        for minute in range(4):
+            start = NOW + minute * timedelta(minutes=1)
+            epoch = told_epoch(start - slow - timedelta(minutes=1), HOUR_S + 60 * (minute - 1))
+            dating.hear(epoch, start)
+            assert (dating.file(epoch, start).basis is Basis.ARRIVAL) == (minute > 0)
+            for sent, after_s in enumerate(fixes_s):
+                at = start + timedelta(seconds=after_s)
+                event = told(RTC, at - slow, HOUR_S + 60 * minute + after_s)
+                received_at = at + timedelta(milliseconds=70 * sent)
+                dating.hear(event, received_at)
+                filed = dating.file(event, received_at)
+                if minute > 0:
+                    assert filed.basis is Basis.ARRIVAL
+                    assert abs(filed.at - at) < SECOND
+
+    @pytest.mark.parametrize("apart_ms", [5, 100, 300])
+    @pytest.mark.parametrize("every_s", [1, 60])
+    def test_a_right_clock_that_drains_its_log_one_by_one_keeps_its_dates(
+        self, apart_ms: int, every_s: int
+    ) -> None:
+        dating = Dating()
+        live = told(RTC, NOW - timedelta(hours=1), HOUR_S)
+        for at in (live.observed_at, live.observed_at + timedelta(seconds=30)):
+            dating.hear(told(RTC, at, HOUR_S + (at - live.observed_at).total_seconds()), at)
+        for n in range(31 // every_s, 3_600 // every_s):
+            age_s = n * every_s
+            message = told(RTC, live.observed_at + timedelta(seconds=age_s), HOUR_S + age_s)
+            received_at = NOW + n * timedelta(milliseconds=apart_ms)
+            dating.hear(message, received_at)
+            filed = dating.file(message, received_at)
+            assert abs(filed.at - message.observed_at) <= DRIFT
 
     @pytest.mark.parametrize("apart_s", [1, 20, 600])
     def test_a_right_clock_that_nobody_set_keeps_its_dates(self, apart_s: int) -> None:
