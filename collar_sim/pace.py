@@ -61,9 +61,9 @@ class Pace:
     @property
     def _judged(self) -> _Span | None:
         span = self._in_step
-        if span is None or self._ended_s < span.s + LEAST_S or (self._fell_behind and not self._is_sure):
+        if span is None or self._ended_s < span.s + LEAST_S:
             return self._all
-        return span
+        return self._all if self._fell_behind and not self._is_sure else span
 
     def reached(self, until: datetime) -> None:
         """All that was due up to ``until`` is written."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from pawmesh.console import console, say
 from pawmesh.errors import UsageError
 from pawmesh.house import OWNER_EMAIL
-from pawmesh.options import NOTHING_SPECIAL, Common, Duration, require_usable, Whole
+from pawmesh.options import NOTHING_SPECIAL, Common, Duration, Whole, require_usable
 from pawmesh.platform import Plan, Platform, running_platform
 from pawmesh.provision import ensure_fleet
 
