@@ -8,9 +8,9 @@ import structlog
 from pydantic import ValidationError
 
 from cloud.errors import DatabaseNewer, DatabaseUnavailable, KeyFileUnusable, MigrationChanged
-from cloud.logs import configure_logs
 from cloud.main import run
 from cloud.settings import Settings
+from gateway.logs import log_to_stderr
 
 EXIT_FAILED, EXIT_USAGE, EXIT_PORT, EXIT_VERSION, EXIT_ACCESS = 1, 2, 4, 5, 6
 
@@ -19,7 +19,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 def main() -> int:
     """Run the cloud and return its exit code."""
-    configure_logs()
+    log_to_stderr()
     try:
         settings = Settings()  # pyright: ignore[reportCallIssue] - filled from the environment
     except ValidationError as error:

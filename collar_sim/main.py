@@ -1,7 +1,6 @@
 """``python -m collar_sim``: run a fleet of simulated collars against a broker."""
 
 import asyncio
-import logging
 import os
 import signal
 import sqlite3
@@ -33,6 +32,7 @@ from collar_sim.report import Report
 from collar_sim.settings import Settings
 from collar_sim.tally import Pulse
 from collar_sim.truth import Truth
+from gateway.logs import log_to_stderr
 from gateway.wire.session import BrokerUrl
 
 if sys.platform != "win32":
@@ -81,11 +81,11 @@ async def run(settings: Settings) -> Report:
 
 
 def _full_disk(group: ExceptionGroup) -> Exception | None:
-    """What kept the fleet's tasks from writing, if that is what ended them."""
-    found: Exception | None = group.subgroup((OutputError, sqlite3.Error))
+    """What kept the fleet's tasks from writing, if nothing else ended them."""
+    found, others = group.split((OutputError, sqlite3.OperationalError))
     while isinstance(found, ExceptionGroup):
         found = found.exceptions[0]
-    return found
+    return None if others else found
 
 
 def options_of(settings: Settings) -> FleetOptions:
@@ -187,25 +187,6 @@ def simulate(
     if as_json:
         sys.stdout.write(msgspec.json.encode(done).decode() + "\n")
     return 0
-
-
-def log_to_stderr() -> None:
-    """Logs for people in a terminal, as JSON elsewhere; stdout is for the report."""
-    in_terminal = sys.stderr.isatty()
-    renderer = (
-        structlog.dev.ConsoleRenderer() if in_terminal else structlog.processors.JSONRenderer()
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 def allow_many_connections() -> None:

@@ -6,6 +6,7 @@ import signal
 import sys
 
 from gateway.errors import StoreNewer, StoreUnavailable
+from gateway.logs import log_to_stderr
 from gateway.main import Settings, run
 
 EXIT_PORT_IN_USE, EXIT_OTHER_VERSION, EXIT_NO_ACCESS = 4, 5, 6
@@ -13,6 +14,7 @@ EXIT_PORT_IN_USE, EXIT_OTHER_VERSION, EXIT_NO_ACCESS = 4, 5, 6
 
 def main() -> int:
     """Serve until interrupted; the exit code says what was wrong."""
+    log_to_stderr()
     try:
         asyncio.run(_until_signalled())
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -21,8 +21,8 @@ from cloud.errors import (
     MigrationChanged,
     TrainingUnavailable,
 )
-from cloud.logs import configure_logs
 from cloud.settings import Settings
+from gateway.logs import log_to_stderr
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_MISSING, EXIT_VERSION, EXIT_ACCESS = 1, 2, 3, 5, 6
 NEEDED = {"tensorflow": "tensorflow-cpu", "sklearn": "scikit-learn"}
@@ -34,7 +34,7 @@ console = Console(stderr=True, highlight=False)
 def main(arguments: list[str] | None = None) -> int:
     """Run one training and return its exit code."""
     given = _parser().parse_args(arguments)
-    configure_logs()
+    log_to_stderr()
     try:
         settings = Settings()  # pyright: ignore[reportCallIssue] - filled from the environment
     except ValidationError as error:

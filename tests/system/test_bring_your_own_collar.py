@@ -226,6 +226,13 @@ def test_the_page_has_the_programs_it_speaks_of() -> None:
         assert f"python {name} collar.json" in program
 
 
+def test_the_gateway_logs_for_machines_where_nobody_looks(
+    stranger: Stranger, tmp_path: Path
+) -> None:
+    lines = (tmp_path / "gateway.log").read_text().splitlines()
+    assert "broker.connected" in [json.loads(line)["event"] for line in lines], stranger.said()
+
+
 def test_the_page_is_a_full_collar(stranger: Stranger) -> None:
     collar = stranger.run("collar.py")
     assert eventually(lambda: len(stranger.acknowledged()) > 5), stranger.said()

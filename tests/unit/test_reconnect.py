@@ -78,6 +78,20 @@ async def test_who_gives_up_rests_no_longer_and_never_again(
     assert drawn == [(0.2, 2.0)]
 
 
+async def test_who_gives_up_while_it_lets_others_go_first_waits_no_longer(
+    link: Link, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(reconnect_module.random, "uniform", lambda *_: FOR_EVER_S)
+    link.lost("c2", "refused")
+    reconnect = Reconnect(link, "c1")
+    resting = await _resting(reconnect, link)
+    link.found("c2")
+    await asyncio.sleep(0)
+    reconnect.give_up()
+    async with asyncio.timeout(20):
+        await resting
+
+
 @pytest.mark.parametrize("is_ours", [True, False])
 async def test_a_session_says_that_none_lasts_unless_we_ended_it(
     link: Link, monkeypatch: pytest.MonkeyPatch, is_ours: bool

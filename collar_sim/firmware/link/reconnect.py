@@ -29,8 +29,9 @@ class Reconnect:
         self._found_s: float | None = None
         """When this try led to a session; None: it did not."""
         self._told = asyncio.Event()
-        """Somebody found the broker, or there is no next try."""
-        self._gives_up = False
+        """Somebody found the broker, or it is over."""
+        self._over = asyncio.Event()
+        """There is no next try."""
 
     @contextmanager
     def in_session(self) -> Generator[None]:
@@ -63,12 +64,12 @@ class Reconnect:
 
     def give_up(self) -> None:
         """Look for no broker any more: no `rest` lasts."""
-        self._gives_up = True
+        self._over.set()
         self._told.set()
 
     async def rest(self) -> None:
         """Wait for the next try; not as long where another collar gets through meanwhile."""
-        if self._gives_up:
+        if self._over.is_set():
             return
         longest_s = min(RECONNECT_S * 2**self._in_vain, MAX_RECONNECT_S)
         self._told.clear()
@@ -77,7 +78,8 @@ class Reconnect:
             with suppress(TimeoutError):
                 async with asyncio.timeout(random.uniform(0.2, longest_s)):
                     await self._told.wait()
-                    if not self._gives_up:
-                        await asyncio.sleep(random.uniform(0.0, RECONNECT_S))
+                    if not self._over.is_set():
+                        async with asyncio.timeout(random.uniform(0.0, RECONNECT_S)):
+                            await self._over.wait()
         finally:
             self._link.resting.discard(self._told)
