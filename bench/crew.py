@@ -120,15 +120,13 @@ def is_grave(line: str) -> bool:
 
     >>> is_grave('{"event": "fleet.live", "level": "info"}')
     False
-    >>> is_grave("INFO: Created TensorFlow Lite XNNPACK delegate for CPU.")
-    False
     >>> is_grave("MemoryError")
     True
     """
     try:
         return json.loads(line).get("level") not in HARMLESS
     except (ValueError, AttributeError):
-        return bool(line.strip()) and not line.startswith("INFO: ")
+        return bool(line.strip())
 
 
 def tell(line: str) -> None:

@@ -26,14 +26,13 @@ from gateway.wire.messages import Birth, Key, Message, Presence, Slots, Status
 from gateway.wire.topics import Kind
 
 REFILED = 1_000  # messages a commit at most that are filed anew; the next ones go on
-
+ROWS_AT_ONCE = 20  # a statement: each looks up the last id, and that costs as much as an index
 
 # OR FAIL: what a statement did before it failed goes with its transaction, and needs no journal
 INSERT_MESSAGES = """
 INSERT OR FAIL INTO message (collar_id, boot, seq, kind, pet_id, observed_us, sent_us, received_us,
                              content_type, digest, payload, extra, basis) VALUES """
 MESSAGE_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-ROWS_AT_ONCE = 20  # a statement: each looks up the last id, and that costs as much as an index
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,8 +73,6 @@ class Screen:
 
     def log_line(self, line: str) -> None:
         """Pass on what a worker logs: as it is, or readable where a person looks."""
-        if line.startswith("INFO:"):  # the interpreter's own chatter, which no setting ends
-            return
         if not console.is_terminal:
             sys.stderr.write(line + "\n")
             sys.stderr.flush()

@@ -15,6 +15,7 @@ from collar_sim.tally import Pulse
 from pawmesh.embedded.process import ending, leashed
 
 LINE_BYTES = 2**20  # a traceback on one line of JSON
+CHATTER = b"INFO: "  # the interpreter's own, among lines of JSON; no setting ends it
 
 _pulse = msgspec.json.Decoder(Pulse)
 
@@ -47,7 +48,7 @@ class Workforce:
     Args:
         workers: What runs.
         on_pulse: Told that a worker said how it stands.
-        on_line: Told what a worker logs.
+        on_line: Told what a worker logs, without the interpreter's chatter.
         on_death: Told of a worker that ended before its time.
     """
 
@@ -112,7 +113,8 @@ class Workforce:
     async def _read(self, process: Process) -> None:
         assert process.stderr is not None
         async for line in process.stderr:
-            self._on_line(line.decode(errors="replace").rstrip("\n"))
+            if not line.startswith(CHATTER):
+                self._on_line(line.decode(errors="replace").rstrip("\n"))
 
 
 async def _started(worker: Worker) -> Process:

@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from collar_sim.tally import Pulse
 from pawmesh.sim import screen as screen_module
 from pawmesh.sim.screen import Screen
-from pawmesh.sim.workforce import Worker
+from pawmesh.sim.workforce import Worker, Workforce
 
 BEGAN_AT = datetime(2026, 5, 1, 8, tzinfo=UTC)
 
@@ -74,12 +75,17 @@ def test_nothing_is_said_while_no_part_that_runs_has_told_how_it_stands(
     assert not shown([worker("1/2", None), worker("2/2", pulse(3), returncode=-9)], capsys)
 
 
-def test_what_workers_log_is_passed_on_without_the_interpreters_chatter(
-    capsys: pytest.CaptureFixture[str],
+async def test_what_workers_log_is_passed_on_without_the_interpreters_chatter(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    screen = Screen([])
-    for line in ("INFO: Created TensorFlow Lite XNNPACK delegate.", '{"event":"fleet.live"}'):
-        screen.log_line(line)
+    said = 'INFO: Created TensorFlow Lite XNNPACK delegate.\n{"event":"fleet.live"}\n'
+    argv = [sys.executable, "-c", f"import sys; sys.stderr.write({said!r})"]
+    one = Worker("1/1", argv, tmp_path, tmp_path / "report")
+    screen = Screen([one])
+    workforce = Workforce(
+        [one], on_pulse=screen.refresh, on_line=screen.log_line, on_death=screen.died
+    )
+    await workforce.run()
     assert capsys.readouterr().err == '{"event":"fleet.live"}\n'
 
 
